@@ -1,0 +1,58 @@
+# The few commands that people type; `make` alone lists them.  Written for GNU make 3.81 and later.
+PY := .venv/bin/python
+STAMP := .venv/.set-up
+GROUND := _build/.ground
+
+# A clone that was moved: its environment points to where it was, so it is made anew.
+MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
+
+.PHONY: help book site test interop notebooks lint wheel constraints clean distclean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "PYTHON=python3.12 chooses the interpreter of the set-up; PORT=8000 the port of make book."
+
+book: site ## set up, build the site and serve it on 127.0.0.1 (PORT= chooses the port)
+	@exec $(PY) scripts/serve.py --port "$(PORT)"
+
+site: $(STAMP) $(GROUND) ## set up and build the site into _build/html, warnings as errors
+	@scripts/build_site.sh
+
+test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
+	@$(PY) -m pytest -n 2 --dist loadfile
+
+interop: $(STAMP) ## compare weights with Keras, flax and ONNX Runtime themselves (installs them)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-interop.txt
+	@RNNLIT_INTEROP=1 $(PY) -m pytest tests/tools/test_interop.py
+
+notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
+	@$(PY) scripts/run_notebooks.py $(NB)
+
+lint: $(STAMP) ## ruff on code and notebooks, mypy on the package
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+wheel: $(STAMP) ## build the wheel of rnnlit into dist/
+	@$(PY) -m pip wheel . --no-deps --no-build-isolation --wheel-dir dist
+	@rm -rf build
+
+constraints: $(STAMP) ## write constraints.txt from what is installed (after a change of requirements.txt)
+	@$(PY) scripts/constraints.py > .constraints.tmp
+	@mv .constraints.tmp constraints.txt
+
+clean: ## remove what was built: site, wheels, caches
+	@rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environment as well
+	@rm -rf .venv .venv.unfinished
+
+$(STAMP): requirements.txt constraints.txt pyproject.toml
+	@scripts/setup.sh
+
+# Sphinx does not notice these: when one of them changes, the next build starts from nothing.
+$(GROUND): _config.yml _toc.yml requirements.txt $(wildcard book/_ext/*.py book/_templates/*)
+	@rm -rf _build/html _build/.doctrees
+	@mkdir -p _build
+	@touch $@

@@ -1,0 +1,311 @@
+"""The LSTM cell, and the layout that the other figures of the chapter share (`draw_cell`)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from diagram import Canvas, write
+
+WIDTH, CELL_HEIGHT = 760, 500
+LEFT, RIGHT, TOP, BOTTOM = 76, 676, 56, 450  # the cell's frame
+ENTRY, EXIT = 58, 702  # where the lines from the step before begin, and where those to the step after end
+MEMORY, SQUASH, PRODUCT, GATES, RAIL = (
+    112,
+    170,
+    226,
+    320,
+    398,
+)  # heights of memory line, tanh, products, gates, line of x and h
+JOIN, ADD, OUT = 148, 361, 644  # columns: x meets h, the sum on the memory line, h leaves
+COLUMNS = {"f": 196, "i": 306, "g": 416, "o": 552}
+X_F, X_I, X_G, X_O = COLUMNS.values()
+GATE_WIDTH, GATE_HEIGHT, R = 96, 56, 13  # R: radius of an operator
+GATE_TOP, GATE_FOOT = GATES - GATE_HEIGHT / 2, GATES + GATE_HEIGHT / 2
+TONES = {"f": "blue", "i": "green", "g": "purple", "o": "orange", "memory": "red", "tanh": "red", "h": "ink"}
+SYMBOLS = {"f": "σ", "i": "σ", "g": "tanh", "o": "σ"}
+NAMES = {"f": "forget gate", "i": "input gate", "g": "candidate", "o": "output gate"}
+FORMULAS = {
+    "f": "f_t = σ(W_{if} x_t + W_{hf} h_{t-1} + b_f)",
+    "i": "i_t = σ(W_{ii} x_t + W_{hi} h_{t-1} + b_i)",
+    "g": "g_t = tanh(W_{ig} x_t + W_{hg} h_{t-1} + b_g)",
+    "o": "o_t = σ(W_{io} x_t + W_{ho} h_{t-1} + b_o)",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which parts of a cell there are, and which of them stand out as new (None: all are alike)."""
+
+    parts: Collection[str] = tuple(TONES)
+    new: Collection[str] | None = None
+
+    def tone(self, part: str) -> str:
+        return TONES[part] if self.new is None or part in self.new else "muted"
+
+    def weight(self, part: str) -> float:
+        if self.new is None:
+            return 3.2 if part == "memory" else 2
+        return 3.4 if part in self.new else 1.6
+
+
+def draw_cell(canvas: Canvas, look: Look) -> None:
+    """Draw the cell, or as much of it as look.parts has, always at the same places."""
+    draw_frame(canvas)
+    draw_inputs(canvas, look)
+    if "memory" in look.parts:
+        draw_memory(canvas, look)
+        draw_candidate(canvas, look)
+    else:
+        draw_plain(canvas, look)
+    for part, draw_part in (
+        ("i", draw_input_gate),
+        ("f", draw_forget_gate),
+        ("tanh", draw_squash),
+        ("o", draw_output_gate),
+    ):
+        if part in look.parts:
+            draw_part(canvas, look)
+    draw_output(canvas, look)
+
+
+def draw_frame(canvas: Canvas) -> None:
+    canvas.box(
+        (LEFT + RIGHT) / 2,
+        (TOP + BOTTOM) / 2,
+        RIGHT - LEFT,
+        BOTTOM - TOP,
+        tone="muted",
+        fill=None,
+        weight=1.2,
+        radius=16,
+    )
+
+
+def label(
+    canvas: Canvas, x: float, y: float, formula: str, words: tuple[str, ...], tone: str = "ink"
+) -> None:
+    """A letter at the edge of the figure, with its name in small words under it."""
+    canvas.math(x, y + 5, formula, tone=tone)
+    for row, word in enumerate(words):
+        canvas.text(x, y + 25 + 15 * row, word, size=12.5, anchor="middle", tone="muted")
+
+
+def draw_inputs(canvas: Canvas, look: Look) -> None:
+    """h from the left and x from below come together and go to every gate that there is."""
+    tone, weight = look.tone("h"), look.weight("h")
+    canvas.wire([(ENTRY, RAIL), (JOIN - 6, RAIL)], tone=tone, weight=weight)
+    canvas.wire([(JOIN, 474), (JOIN, RAIL + 6)], tone=tone, weight=weight)
+    columns = [(part, column) for part, column in COLUMNS.items() if part in look.parts]
+    start = JOIN
+    for number, (part, column) in enumerate(columns):
+        new = look.new is not None and part in look.new and "h" not in look.new
+        line: dict[str, Any] = (
+            {"tone": look.tone(part), "weight": look.weight(part)}
+            if new
+            else {"tone": tone, "weight": weight}
+        )
+        if number == len(columns) - 1:
+            canvas.wire([(start, RAIL), (column, RAIL), (column, GATE_FOOT)], **line)
+        else:
+            canvas.wire([(start, RAIL), (column, RAIL)], tone=tone, weight=weight, head=False)
+            canvas.wire([(column, RAIL), (column, GATE_FOOT)], **line)
+            canvas.dot(column, RAIL, tone=tone)
+        start = column
+    ring(canvas, JOIN, RAIL, tone)
+    label(canvas, 34, RAIL, "h_{t-1}", ("hidden", "state"), tone)
+    canvas.math(JOIN, 491, "x_t", tone=tone)
+    canvas.text(JOIN + 18, 490, "input", size=12.5, tone="muted")
+
+
+def ring(canvas: Canvas, x: float, y: float, tone: str = "ink") -> None:
+    """The sign of two vectors side by side."""
+    canvas.box(x, y, 12, 12, tone=tone, fill="paper", radius=6, weight=2)
+
+
+def draw_plain(canvas: Canvas, look: Look) -> None:
+    """The one box of a plain cell, and its way out."""
+    gate_box(canvas, look, "g", "new state")
+    canvas.wire(
+        [(X_G, GATE_TOP), (X_G, PRODUCT), (OUT, PRODUCT)],
+        tone=look.tone("h"),
+        weight=look.weight("h"),
+        head=False,
+    )
+
+
+def draw_memory(canvas: Canvas, look: Look) -> None:
+    line: dict[str, Any] = {"tone": look.tone("memory"), "weight": look.weight("memory")}
+    start = ENTRY
+    if "f" in look.parts:
+        canvas.wire([(ENTRY, MEMORY), (X_F - R, MEMORY)], **line)
+        start = X_F + R
+    canvas.wire([(start, MEMORY), (ADD - R, MEMORY)], **line)
+    canvas.wire([(ADD + R, MEMORY), (EXIT, MEMORY)], **line)
+    canvas.operator(ADD, MEMORY, "+", tone=look.tone("memory"))
+    label(canvas, 34, MEMORY, "c_{t-1}", ("cell", "state"), look.tone("memory"))
+    label(canvas, 728, MEMORY, "c_t", ("cell", "state"), look.tone("memory"))
+    canvas.math((ADD + X_O) / 2, MEMORY - 11, "c_t", size=16, tone=look.tone("memory"))
+
+
+def gate_box(canvas: Canvas, look: Look, part: str, name: str | None = None) -> None:
+    tone, x = look.tone(part), COLUMNS[part]
+    canvas.box(x, GATES, GATE_WIDTH, GATE_HEIGHT, tone=tone, weight=look.weight(part))
+    canvas.math(x, GATES - 3, SYMBOLS[part], size=20, tone=tone)
+    canvas.text(x, GATES + 18, name or NAMES[part], size=13, anchor="middle", tone=tone)
+
+
+def draw_candidate(canvas: Canvas, look: Look) -> None:
+    gate_box(canvas, look, "g")
+    canvas.wire(
+        [(X_G, GATE_TOP), (X_G, PRODUCT), (ADD + R, PRODUCT)], tone=look.tone("g"), weight=look.weight("g")
+    )
+    canvas.math(X_G + 8, 250, "g_t", size=17, anchor="start", tone=look.tone("g"))
+
+
+def draw_input_gate(canvas: Canvas, look: Look) -> None:
+    tone, weight = look.tone("i"), look.weight("i")
+    gate_box(canvas, look, "i")
+    canvas.wire([(X_I, GATE_TOP), (X_I, PRODUCT), (ADD - R, PRODUCT)], tone=tone, weight=weight, dash="gate")
+    canvas.wire([(ADD, PRODUCT - R), (ADD, MEMORY + R)], tone=tone, weight=weight)
+    canvas.operator(ADD, PRODUCT, "×", tone=tone)
+    canvas.math(X_I - 8, 250, "i_t", size=17, anchor="end", tone=tone)
+    canvas.math(ADD + 9, 174, "i_t ⊙ g_t", size=16, anchor="start", tone=tone)
+
+
+def draw_forget_gate(canvas: Canvas, look: Look) -> None:
+    tone = look.tone("f")
+    gate_box(canvas, look, "f")
+    canvas.wire([(X_F, GATE_TOP), (X_F, MEMORY + R)], tone=tone, weight=look.weight("f"), dash="gate")
+    canvas.operator(X_F, MEMORY, "×", tone=tone)
+    canvas.math(X_F + 8, 226, "f_t", size=17, anchor="start", tone=tone)
+    canvas.math((X_F + ADD) / 2 - 2, MEMORY - 11, "f_t ⊙ c_{t-1}", size=16, tone=tone)
+
+
+def draw_squash(canvas: Canvas, look: Look) -> None:
+    tone, weight = look.tone("tanh"), look.weight("tanh")
+    canvas.wire([(X_O, MEMORY), (X_O, SQUASH - R)], tone=tone, weight=weight)
+    canvas.dot(X_O, MEMORY, tone=look.tone("memory"), r=4.5)
+    if "o" in look.parts:
+        canvas.wire([(X_O, SQUASH + R), (X_O, PRODUCT - R)], tone=tone, weight=weight)
+    else:
+        canvas.wire([(X_O, SQUASH + R), (X_O, PRODUCT), (OUT, PRODUCT)], tone=tone, weight=weight, head=False)
+    canvas.box(X_O, SQUASH, 54, 2 * R, tone=tone, radius=R, weight=weight)
+    canvas.math(X_O, SQUASH + 5, "tanh", size=16, tone=tone)
+
+
+def draw_output_gate(canvas: Canvas, look: Look) -> None:
+    tone = look.tone("o")
+    gate_box(canvas, look, "o")
+    canvas.wire([(X_O, GATE_TOP), (X_O, PRODUCT + R)], tone=tone, weight=look.weight("o"), dash="gate")
+    canvas.wire(
+        [(X_O + R, PRODUCT), (OUT, PRODUCT)], tone=look.tone("h"), weight=look.weight("h"), head=False
+    )
+    canvas.operator(X_O, PRODUCT, "×", tone=tone)
+    canvas.math(X_O + 8, 267, "o_t", size=17, anchor="start", tone=tone)
+
+
+def draw_output(canvas: Canvas, look: Look) -> None:
+    """h upwards to the output, and on to the next step."""
+    tone, weight = look.tone("h"), look.weight("h")
+    canvas.wire(
+        [(OUT, PRODUCT), (OUT, 34)],
+        tone=tone,
+        weight=weight,
+        hops=[(OUT, MEMORY)] if "memory" in look.parts else [],
+    )
+    canvas.wire([(OUT, PRODUCT), (OUT, RAIL), (EXIT, RAIL)], tone=tone, weight=weight)
+    canvas.dot(OUT, PRODUCT, tone=tone, r=4.5)
+    canvas.math(OUT, 24, "h_t", tone=tone)
+    canvas.text(OUT + 15, 23, "output", size=12.5, tone="muted")
+    label(canvas, 728, RAIL, "h_t", ("hidden", "state"), tone)
+
+
+# article's letter, its Chinese word, that word in English; standard letter and name; whether the names differ
+KEY = (
+    ("X", "输入门", "input gate", "x_t", "input", True),
+    ("I", "细胞输入", "cell input", "i_t", "input gate", True),
+    ("F", "遗忘门", "forget gate", "f_t", "forget gate", False),
+    ("C", "重置门", "reset gate", "g_t", "candidate", True),
+    ("O", "输出门", "output gate", "o_t", "output gate", False),
+    ("C′", "细胞状态", "cell state", "c_t", "cell state", False),
+    ("H", "隐藏状态", "hidden state", "h_t", "hidden state", False),
+)
+
+
+def draw_key(canvas: Canvas, left: float, top: float) -> None:
+    """The source article's letters, and the standard ones."""
+    canvas.text(left, top, "Letters in the source article", size=13.5, bold=True)
+    canvas.text(left + 254, top, "Standard letters", size=13.5, bold=True)
+    for row, (letter, word, english, standard, name, differs) in enumerate(KEY):
+        y = top + 26 + 24 * row
+        canvas.text(left + 10, y, f"${letter[0]}${letter[1:]}", size=17, anchor="middle")
+        canvas.text(left + 34, y, word, size=14, lang="zh-Hans")
+        canvas.text(left + 100, y, english, size=13, tone="muted")
+        canvas.wire([(left + 194, y - 5), (left + 226, y - 5)], tone="muted", weight=1.4)
+        canvas.math(left + 264, y, standard, size=17)
+        canvas.text(left + 284, y, name, size=13, bold=differs)
+    canvas.text(
+        left,
+        top + 200,
+        "Bold: the article names it otherwise. No LSTM has a reset gate.",
+        size=12.5,
+        tone="muted",
+    )
+
+
+def draw_legend(canvas: Canvas, left: float, top: float) -> None:
+    """What the shapes mean."""
+    canvas.text(left, top, "How to read it", size=13.5, bold=True)
+    x, y = left + 24, [top + 21 + 26.5 * row for row in range(7)]
+    canvas.wire([(left, y[0]), (left + 48, y[0])])
+    canvas.wire([(left, y[1]), (left + 48, y[1])], dash="gate")
+    canvas.operator(x, y[2], "×", r=11)
+    canvas.operator(x, y[3], "+", r=11)
+    canvas.wire([(left, y[4]), (left + 48, y[4])], head=False)
+    canvas.dot(x, y[4], r=4.5)
+    canvas.wire([(left, y[5]), (left + 48, y[5])], head=False)
+    ring(canvas, x, y[5])
+    canvas.box(x, y[6], 38, 22)
+    canvas.math(x, y[6] + 5, "σ", size=17)
+    words = (
+        "values",
+        "gate: values from 0 to 1",
+        "elementwise product, $⊙$",
+        "sum",
+        "fork: both get the same values",
+        "$x_t$ and $h_{t-1}$ side by side",
+        "$σ$ (or tanh) of $W_i x_t + W_h h_{t-1} + b$,",
+    )
+    for line, height in zip(words, y, strict=True):
+        canvas.text(left + 60, height + 5, line, size=13)
+    canvas.text(left + 60, y[6] + 24, "each box with its own $W_i$, $W_h$, $b$", size=13)
+
+
+def draw() -> Canvas:
+    canvas = Canvas(
+        "lstm_cell",
+        WIDTH,
+        740,
+        title="The LSTM cell",
+        desc="The input x_t and the previous hidden state h_{t-1} enter four boxes: forget gate f_t, input "
+        "gate i_t, candidate g_t and output gate o_t. f, i and o are sigmoids of W_i x_t + W_h h_{t-1} + "
+        "b, g is a tanh of the same form, each with its own weights. The cell state runs along the "
+        "top: c_{t-1} is multiplied by f_t, then i_t times g_t is added, which gives c_t. The output "
+        "h_t is o_t times tanh(c_t); it leaves upwards and goes on to the next step, as c_t does. A "
+        "key below gives for each letter of the source article the standard one: X is the input x_t, I "
+        "the input gate i_t, F the forget gate f_t, C the candidate g_t, O the output gate o_t, C' the "
+        "cell state c_t, H the hidden state h_t.",
+    )
+    draw_cell(canvas, Look())
+    canvas.text(JOIN + 22, 430, "$x_t$ and $h_{t-1}$ enter all four boxes", size=13, tone="muted")
+    draw_key(canvas, 20, 528)
+    draw_legend(canvas, 462, 528)
+    return canvas
+
+
+def figures() -> dict[str, str]:
+    return {"lstm_cell.svg": draw().svg()}
+
+
+if __name__ == "__main__":
+    write(figures())

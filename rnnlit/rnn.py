@@ -1,0 +1,139 @@
+"""The plain recurrent network (Elman 1990).   B batch, T steps, I inputs, H hidden.
+
+Time comes first: inputs are (T, B, I), states (T, B, H). Parameters have torch's
+names, order and shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnlit.tools.checks import (
+    check_forward,
+    check_gradients,
+    check_init,
+    check_params,
+    check_step,
+)
+from rnnlit.tools.sequences import (
+    beyond,
+    gradient_of_states,
+    last,
+    product,
+    weight_gradients,
+)
+
+
+class Params(NamedTuple):
+    """Parameters of one layer, named and shaped as in torch.nn.RNN."""
+
+    weight_ih: np.ndarray  # (H, I)
+    weight_hh: np.ndarray  # (H, H)
+    bias_ih: np.ndarray  # (H,)
+    bias_hh: np.ndarray  # (H,)
+
+
+class Run(NamedTuple):
+    """What `forward` returns: the states, and what `backward` needs."""
+
+    h: np.ndarray  # (T, B, H) states, zero after a sequence's end
+    h_n: np.ndarray  # (B, H) last state of each sequence
+    x: np.ndarray  # (T, B, I) the input, as it came
+    lengths: np.ndarray | None  # (B,)
+    h_before: np.ndarray  # (T, B, H) the state that each step started from
+
+
+class Grads(NamedTuple):
+    """What `backward` returns: the gradient of the loss for all that `forward` took."""
+
+    params: Params
+    x: np.ndarray  # (T, B, I)
+    h0: np.ndarray  # (B, H)
+
+
+def init(
+    input_size: int,
+    hidden_size: int,
+    *,
+    rng: np.random.Generator,
+    dtype: Any = np.float32,
+) -> Params:
+    """Draw the weights from U(-1/sqrt(H), 1/sqrt(H)), as torch; biases are zero."""
+    I, H = check_init(input_size, hidden_size, rng, dtype)
+    k = H**-0.5
+    weight_ih, weight_hh = (rng.uniform(-k, k, (H, n)).astype(dtype) for n in (I, H))
+    return Params(weight_ih, weight_hh, np.zeros(H, dtype), np.zeros(H, dtype))
+
+
+def step(params: Params, x: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """Advance one step:  h' = tanh(W_ih x + b_ih + W_hh h + b_hh)    (Elman 1990)
+
+    x (B, I), h (B, H)  ->  (B, H)
+    """
+    check_step(params, Params, 1, x, h=h)
+    bias = params.bias_ih + params.bias_hh
+    a = x @ params.weight_ih.T + h @ params.weight_hh.T + bias
+    return np.tanh(a)
+
+
+def forward(
+    params: Params, x: np.ndarray, h0: np.ndarray | None = None, lengths: Any = None
+) -> Run:
+    """Run over whole sequences: `step` T times, all input products taken in one.
+
+    x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <=
+    T, in any order, for a padded batch. All arrays share the dtype of the
+    parameters, float32 or float64. The Run keeps T·B·H numbers beside the input.
+
+    TypeError, ValueError: an array of another type, dtype or shape; NaN in x;
+    lengths out of range.
+    """
+    T, B, H, dtype, lengths = check_forward(params, Params, 1, x, lengths, h0=h0)
+
+    h = np.empty((T + 1, B, H), dtype)
+    h[0] = 0.0 if h0 is None else h0
+    h[1:] = product(x, params.weight_ih.T)
+    bias, recurrent = params.bias_ih + params.bias_hh, np.empty((B, H), dtype)
+    for t in range(T):
+        h[t + 1] += np.matmul(h[t], params.weight_hh.T, out=recurrent)
+        h[t + 1] += bias
+        np.tanh(h[t + 1], out=h[t + 1])
+
+    h_n = last(h, lengths)
+    if lengths is not None:
+        h[1:][beyond(lengths, T)] = 0.0
+    return Run(h[1:], h_n, x, lengths, h[:-1])
+
+
+def backward(
+    params: Params,
+    run: Run,
+    dh: np.ndarray | None = None,
+    dh_n: np.ndarray | None = None,
+) -> Grads:
+    """Backpropagation through time (Werbos 1990), with nothing truncated:
+
+        da_t = dh_t (1 - h_t^2)        dh_{t-1} += W_hh^T da_t
+        dW_hh = sum_t da_t h_{t-1}^T
+
+    dh (T, B, H) is dL/d(run.h); dh_n (B, H) is dL/d(run.h_n); give one of them or
+    both.
+    """
+    _, H, dtype = check_params(params, Params, 1)
+    T, B, _ = run.h.shape
+    check_gradients((T, B, H), dtype, dh=dh, dh_n=dh_n)
+    outer = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
+    assert outer is not None
+
+    da, carried = np.empty((T, B, H), dtype), np.zeros((B, H), dtype)
+    for t in reversed(range(T)):
+        carried += outer[t]
+        np.multiply(run.h[t], run.h[t], out=da[t])
+        np.subtract(1.0, da[t], out=da[t])
+        da[t] *= carried
+        np.matmul(da[t], params.weight_hh, out=carried)
+
+    grads = Params(*weight_gradients(da, run))
+    return Grads(grads, product(da, params.weight_ih), carried)

@@ -1,0 +1,403 @@
+"""Weights to and from Keras, flax and ONNX.   I inputs, H hidden, D directions (1 or 2), T steps, B batch.
+
+The libraries compute one and the same cell and store it differently. They stack the gates in another order,
+transpose the matrices, keep one bias or two, and pass the state as (h, c) or (c, h). `GATE_ORDER` says who
+does what, `table` prints it, and the converters read the order of the gates from it. The gate that Keras and
+ONNX call c is the candidate g.
+
+Keras and flax have one bias where there are two here. On the way out the two are summed. On the way back the
+sum becomes bias_ih and bias_hh is zero: the cell computes the same from other arrays.
+
+Sources: documentation and source of torch 2.13, Keras 3.15, flax 0.12 and ONNX 1.23 (operator set 22), and
+cuDNN's reference, under cudnnGetRNNWeightParams. The tests run torch, Keras, flax and ONNX Runtime; the
+converters need NumPy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnlit.tools.weights import GATES, check_cell, params_of
+
+
+class Layout(NamedTuple):
+    """How a library stores one cell, in its own words."""
+
+    gates: str  # in the order in which they are stacked or numbered
+    input_weights: str
+    recurrent_weights: str
+    biases: str
+    peepholes: str
+    state: str  # in the order in which it is passed and returned
+
+
+NONE = "none"
+
+GATE_ORDER: dict[str, dict[str, Layout]] = {
+    "lstm": {
+        "rnnlit": Layout(
+            "i f g o",
+            "weight_ih (4H, I)",
+            "weight_hh (4H, H)",
+            "bias_ih (4H,), bias_hh (4H,)",
+            "weight_ci, weight_cf, weight_co (H,), in lstm_peephole",
+            "h, c",
+        ),
+        "torch": Layout(
+            "i f g o",
+            "weight_ih_l0 (4H, I)",
+            "weight_hh_l0 (4H, H)",
+            "bias_ih_l0 (4H,), bias_hh_l0 (4H,)",
+            NONE,
+            "h, c",
+        ),
+        "cuDNN": Layout(
+            "i f g o",
+            "matrices 0 to 3, each (H, I)",
+            "matrices 4 to 7, each (H, H)",
+            "one (H,) for each matrix",
+            NONE,
+            "h, c",
+        ),
+        "Keras 3": Layout(
+            "i f c o", "kernel (I, 4H)", "recurrent_kernel (H, 4H)", "bias (4H,)", NONE, "h, c"
+        ),
+        "flax linen": Layout(
+            "i f g o",
+            "ii, if, ig, io: kernel (I, H)",
+            "hi, hf, hg, ho: kernel (H, H)",
+            "hi, hf, hg, ho: bias (H,)",
+            NONE,
+            "c, h",
+        ),
+        "flax nnx": Layout(
+            "i f g o",
+            "ii, if_, ig, io: kernel (I, H)",
+            "hi, hf, hg, ho: kernel (H, H)",
+            "hi, hf, hg, ho: bias (H,)",
+            NONE,
+            "c, h",
+        ),
+        "flax nnx, OptimizedLSTMCell": Layout(
+            "i f g o",
+            "dense_i: kernel (I, 4H)",
+            "dense_h: kernel (H, 4H)",
+            "dense_h: bias (4H,)",
+            NONE,
+            "c, h",
+        ),
+        "ONNX": Layout(
+            "i o f c", "W (D, 4H, I)", "R (D, 4H, H)", "B (D, 8H), W's before R's", "P (D, 3H): i o f", "h, c"
+        ),
+    },
+    "rnn": {
+        "rnnlit": Layout(
+            NONE, "weight_ih (H, I)", "weight_hh (H, H)", "bias_ih (H,), bias_hh (H,)", NONE, "h"
+        ),
+        "torch": Layout(
+            NONE, "weight_ih_l0 (H, I)", "weight_hh_l0 (H, H)", "bias_ih_l0 (H,), bias_hh_l0 (H,)", NONE, "h"
+        ),
+        "cuDNN": Layout(NONE, "matrix 0 (H, I)", "matrix 1 (H, H)", "one (H,) for each matrix", NONE, "h"),
+        "Keras 3": Layout(NONE, "kernel (I, H)", "recurrent_kernel (H, H)", "bias (H,)", NONE, "h"),
+        "flax linen": Layout(NONE, "i: kernel (I, H)", "h: kernel (H, H)", "i: bias (H,)", NONE, "h"),
+        "flax nnx": Layout(
+            NONE, "dense_i: kernel (I, H)", "dense_h: kernel (H, H)", "dense_i: bias (H,)", NONE, "h"
+        ),
+        "ONNX": Layout(NONE, "W (D, H, I)", "R (D, H, H)", "B (D, 2H), W's before R's", NONE, "h"),
+    },
+}
+
+_CELLS = tuple(GATE_ORDER)
+_FLAX = ("linen", "nnx", "nnx_optimized")
+_KERAS = {"LSTM": "lstm", "LSTMCell": "lstm", "SimpleRNN": "rnn", "SimpleRNNCell": "rnn"}
+
+
+def table(cell: str = "lstm") -> str:
+    """Return one cell's part of `GATE_ORDER` as a table in Markdown.    ValueError: no such cell."""
+    if cell not in GATE_ORDER:
+        raise ValueError(f"cell: expected one of {', '.join(GATE_ORDER)}, got {cell!r}")
+    columns = sorted(Layout._fields, key=lambda name: name not in ("gates", "state"))  # what goes wrong most
+    rows = [("library", *columns), ("---",) * (1 + len(columns))]
+    rows += [
+        (library, *(getattr(layout, name) for name in columns))
+        for library, layout in GATE_ORDER[cell].items()
+    ]
+    return "\n".join(
+        "| " + " | ".join(field.replace("_", " ") if k == 0 else field for field in row) + " |"
+        for k, row in enumerate(rows)
+    )
+
+
+# ---- Keras 3 -----------------------------------------------------------------------------------------------
+
+
+def to_keras(params: tuple) -> list[np.ndarray]:
+    """Return [kernel (I, GH), recurrent_kernel (H, GH), bias (GH,)] for `set_weights` of a Keras layer.
+
+    params  `lstm.Params` (G = 4) for a layer LSTM or `rnn.Params` (G = 1) for a layer SimpleRNN, with their
+            default activations. `unit_forget_bias` is a start value only, which `set_weights` replaces.
+
+    TypeError: another cell.  ValueError: shapes that do not fit each other.
+    """
+    weight_ih, weight_hh, bias_ih, bias_hh = _in_order_of("Keras 3", params)
+    return [weight_ih.T.copy(), weight_hh.T.copy(), bias_ih + bias_hh]
+
+
+def from_keras(source: Any) -> Any:
+    """Return the Params of a Keras layer LSTM or SimpleRNN.
+
+    source  the layer, built, or its `get_weights()`: kernel, recurrent_kernel and (with use_bias) bias
+
+    ValueError: another layer, other activations than tanh and sigmoid, arrays of other number or shape.
+    TypeError: neither layer nor list, dtypes but float32 and float64.
+    """
+    if callable(getattr(source, "get_weights", None)):
+        _check_keras_layer(source)
+        source = source.get_weights()
+    if not isinstance(source, list | tuple):
+        raise TypeError(
+            f"source: expected a built Keras layer or a list of its weights, got {type(source).__name__}"
+        )
+    arrays = [_array("source", f"array {k}", value) for k, value in enumerate(source)]
+    dimensions = [array.ndim for array in arrays]
+    if dimensions not in ([2, 2], [2, 2, 1]):
+        shapes = ", ".join(str(array.shape) for array in arrays) or "none (build the layer first)"
+        raise ValueError(
+            f"source: expected kernel, recurrent_kernel (matrices) and bias (vector), got shapes {shapes}"
+        )
+    kernel, recurrent_kernel, *bias = arrays
+    return _from_order_of("Keras 3", "source", kernel.T, recurrent_kernel.T, *bias)
+
+
+def _check_keras_layer(layer: Any) -> None:
+    """Refuse a layer that computes something else; its weights would be taken for those of our cell."""
+    names = [kind.__name__ for kind in type(layer).__mro__ if kind.__name__ in _KERAS]
+    if not names:
+        raise ValueError(f"source: expected a Keras layer LSTM or SimpleRNN, got {type(layer).__name__}")
+    expected = {"activation": "tanh"} | (
+        {"recurrent_activation": "sigmoid"} if _KERAS[names[0]] == "lstm" else {}
+    )
+    for attribute, name in expected.items():
+        function = getattr(layer, attribute)
+        if getattr(function, "__name__", None) != name:
+            raise ValueError(
+                f"source: expected {attribute} {name}, got {getattr(function, '__name__', function)}"
+            )
+
+
+# ---- flax --------------------------------------------------------------------------------------------------
+
+
+def to_flax(params: tuple, api: str = "linen") -> dict[str, dict[str, np.ndarray]]:
+    """Return the parameters of a flax cell: layers by name, each with its kernel and perhaps its bias.
+
+    params  `lstm.Params` for LSTMCell or OptimizedLSTMCell, `rnn.Params` for SimpleCell
+    api     "linen": `cell.apply({"params": to_flax(params)}, (c, h), x)`; one form for both LSTM cells
+            "nnx": `nnx.update(cell, to_flax(params, "nnx"))` for LSTMCell or SimpleCell
+            "nnx_optimized": likewise for nnx.OptimizedLSTMCell, which joins its gates into two layers
+
+    Mind the carry of both LSTM cells, which is (c, h).
+    TypeError: another cell.  ValueError: another api, shapes that do not fit each other.
+    """
+    if api not in _FLAX:
+        raise ValueError(f"api: expected one of {', '.join(_FLAX)}, got {api!r}")
+    weight_ih, weight_hh, bias_ih, bias_hh = _in_order_of("flax linen", params)
+    bias = bias_ih + bias_hh
+    if len(weight_hh) == weight_hh.shape[1]:
+        i, h = ("i", "h") if api == "linen" else ("dense_i", "dense_h")
+        return {i: {"kernel": weight_ih.T.copy(), "bias": bias}, h: {"kernel": weight_hh.T.copy()}}
+    if api == "nnx_optimized":
+        return {
+            "dense_i": {"kernel": weight_ih.T.copy()},
+            "dense_h": {"kernel": weight_hh.T.copy(), "bias": bias},
+        }
+    names_i, names_h = _flax_names(api)
+    layers_i = {
+        name: {"kernel": block.T.copy()} for name, block in zip(names_i, np.split(weight_ih, 4), strict=True)
+    }
+    blocks = zip(names_h, np.split(weight_hh, 4), np.split(bias, 4), strict=True)
+    return layers_i | {name: {"kernel": block.T.copy(), "bias": b.copy()} for name, block, b in blocks}
+
+
+def from_flax(tree: Mapping[str, Any]) -> Any:
+    """Return the Params of a flax cell: LSTMCell, OptimizedLSTMCell or SimpleCell, of linen or of nnx.
+
+    tree  linen: the variables {"params": {...}} of the cell, or what stands under "params"
+          nnx: `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`
+
+    A tree does not name activations: the defaults of the cell, and no `residual`, are taken for granted.
+    ValueError: layers of other names or shapes.  TypeError: no mapping, dtypes but float32 and float64.
+    """
+    if isinstance(tree, Mapping) and set(tree) == {"params"}:
+        tree = tree["params"]
+    if not isinstance(tree, Mapping) or not all(isinstance(layer, Mapping) for layer in tree.values()):
+        raise TypeError(
+            f"tree: expected a dict of layers, each a dict with its kernel, got {type(tree).__name__}"
+        )
+    keys = {f"{name}/{key}" for name, layer in tree.items() for key in layer}
+    for names_i, names_h in (
+        (("i",), ("h",)),
+        (("dense_i",), ("dense_h",)),
+        _flax_names("linen"),
+        _flax_names("nnx"),
+    ):
+        kernels = {f"{name}/kernel" for name in (*names_i, *names_h)}
+        for biased in (names_i, names_h):
+            if keys == kernels | {f"{name}/bias" for name in biased}:
+                weight_ih, weight_hh = (_flax_stack(tree, names, "kernel") for names in (names_i, names_h))
+                return _from_order_of(
+                    "flax linen", "tree", weight_ih, weight_hh, _flax_stack(tree, biased, "bias")
+                )
+    raise ValueError(
+        "tree: expected ii, if (or if_), ig, io with kernels and hi, hf, hg, ho with kernels and biases, "
+        f"or i and h, or dense_i and dense_h, one with a bias, got {', '.join(sorted(keys)) or 'none'}"
+    )
+
+
+def _flax_names(api: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the layers for x and for h; in nnx they are attributes, and `if` is a keyword."""
+    gates = GATE_ORDER["lstm"]["flax linen"].gates.split()
+    return tuple("if_" if api == "nnx" and g == "f" else "i" + g for g in gates), tuple(
+        "h" + g for g in gates
+    )
+
+
+def _flax_stack(tree: Mapping[str, Any], names: tuple[str, ...], key: str) -> np.ndarray:
+    """The kernels, transposed, or the biases of some layers, one under the other."""
+    arrays = [_array("tree", f"{name}/{key}", tree[name][key]).T for name in names]
+    if len({array.shape for array in arrays}) > 1 or arrays[0].ndim != (2 if key == "kernel" else 1):
+        raise ValueError(
+            f"tree: expected each {key} of {', '.join(names)} alike, got shapes {[a.T.shape for a in arrays]}"
+        )
+    return np.concatenate(arrays)
+
+
+# ---- ONNX --------------------------------------------------------------------------------------------------
+
+
+def to_onnx(params: tuple, reverse: tuple | None = None) -> dict[str, np.ndarray]:
+    """Return the inputs W (D, GH, I), R (D, GH, H) and B (D, 2GH) of the ONNX operators LSTM and RNN.
+
+    params   `lstm.Params` (G = 4) or `rnn.Params` (G = 1); `lstm_peephole.Params` give P (D, 3H) as well
+    reverse  Params of the same kind and sizes for the backward direction of `direction="bidirectional"`
+
+    B holds bias_ih and then bias_hh, so nothing is summed and `from_onnx` gives back the same arrays.
+    TypeError: another cell, or two cells.  ValueError: shapes that do not fit.
+    """
+    one = _to_onnx("params", params)
+    if reverse is None:
+        return {name: array[None] for name, array in one.items()}
+    two = _to_onnx("reverse", reverse)
+    if type(reverse) is not type(params):
+        cells = [type(value).__module__ + ".Params" for value in (params, reverse)]
+        raise TypeError(f"reverse: expected {cells[0]} as in params, got {cells[1]}")
+    for name in one:
+        if two[name].shape != one[name].shape or two[name].dtype != one[name].dtype:
+            raise ValueError(
+                f"reverse: expected sizes and dtype of params, {name} {one[name].shape} {one[name].dtype}, "
+                f"got {two[name].shape} {two[name].dtype}"
+            )
+    return {name: np.stack([one[name], two[name]]) for name in one}
+
+
+def _to_onnx(argument: str, params: Any) -> dict[str, np.ndarray]:
+    """One direction, without the axis D."""
+    weight_ih, weight_hh, bias_ih, bias_hh = _in_order_of(
+        "ONNX", params, argument, (*_CELLS, "lstm_peephole")
+    )
+    arrays = {"W": weight_ih, "R": weight_hh, "B": np.concatenate([bias_ih, bias_hh])}
+    if "weight_ci" in params._fields:
+        arrays["P"] = np.concatenate([getattr(params, name) for name in _onnx_peepholes()])
+    return arrays
+
+
+def from_onnx(tensors: Mapping[str, Any], direction: int = 0) -> Any:
+    """Return the Params of one direction of the ONNX operator LSTM or RNN.
+
+    tensors    W, R, perhaps B (else zero), perhaps P (then `lstm_peephole.Params`), by these names, with D
+    direction  0 forward (or the only one), 1 backward
+
+    The operator's attributes are not seen: its defaults are taken for granted, all but the direction.
+    ValueError: other names, shapes or direction.  TypeError: no mapping, dtypes but float32 and float64.
+    """
+    if not isinstance(tensors, Mapping):
+        raise TypeError(
+            f"tensors: expected a dict with W, R and perhaps B and P, got {type(tensors).__name__}"
+        )
+    if not {"W", "R"} <= set(tensors) <= {"W", "R", "B", "P"}:
+        names = ", ".join(sorted(map(str, tensors))) or "none"
+        raise ValueError(f"tensors: expected W, R and perhaps B and P, got {names}")
+    arrays = {name: _array("tensors", name, value) for name, value in tensors.items()}
+    for name, array in arrays.items():
+        letters = {"W": "(D, GH, I)", "R": "(D, GH, H)", "B": "(D, 2GH)", "P": "(D, 3H)"}[name]
+        if array.ndim != letters.count(",") + 1 or len(array) not in {1, 2} & {len(arrays["W"])}:
+            raise ValueError(f"tensors: {name}: expected shape {letters}, D = 1 or 2, got {array.shape}")
+    if direction not in range(len(arrays["W"])):
+        raise ValueError(f"direction: expected 0 to {len(arrays['W']) - 1}, got {direction!r}")
+    one = {name: array[direction] for name, array in arrays.items()}
+    (rows, H), biases, peepholes = one["R"].shape, [], {}
+    if "B" in one:
+        if one["B"].size != 2 * rows:
+            raise ValueError(
+                f"tensors: B: expected {2 * rows} numbers to {rows} rows of R, got {one['B'].size}"
+            )
+        biases = np.split(one["B"], 2)
+    if "P" in one:
+        if one["P"].size != 3 * H or rows != 4 * H:
+            shapes = f"P {one['P'].shape}, R {one['R'].shape}"
+            raise ValueError(f"tensors: expected P (3H,) beside R (4H, H) of an LSTM, got {shapes}")
+        by_gate = dict(zip(_onnx_peepholes(), np.split(one["P"], 3), strict=True))
+        peepholes = {name: by_gate[name].copy() for name in ("weight_ci", "weight_cf", "weight_co")}
+    return _from_order_of("ONNX", "tensors", one["W"], one["R"], *biases, **peepholes)
+
+
+def _onnx_peepholes() -> list[str]:
+    """Our names of the peepholes in ONNX's order, i o f; the candidate has none."""
+    return ["weight_c" + gate for gate in GATE_ORDER["lstm"]["ONNX"].gates.split() if gate != "c"]
+
+
+# ---- what they share ---------------------------------------------------------------------------------------
+
+
+def _in_order_of(
+    library: str, params: Any, argument: str = "params", cells: tuple[str, ...] = _CELLS
+) -> list[np.ndarray]:
+    """Weights and biases, copied, with their rows in the order of the library."""
+    rows = (
+        np.arange(len(params.weight_hh))
+        if check_cell(argument, params, cells) == "rnn"
+        else _rows(GATES["lstm"], _gates(library), params.weight_hh.shape[1])
+    )
+    return [array[rows].copy() for array in params[:4]]
+
+
+def _from_order_of(library: str, argument: str, *arrays: np.ndarray, **peepholes: np.ndarray) -> Any:
+    """Params, copied, from weight_ih, weight_hh and perhaps biases whose rows have the library's order."""
+    weight_hh, rows = arrays[1], np.arange(len(arrays[1]))
+    if len(weight_hh) == 4 * weight_hh.shape[1]:
+        rows = _rows(_gates(library), GATES["lstm"], weight_hh.shape[1])
+    # An array with another number of rows is left as it is: params_of refuses it and says why.
+    ordered = [np.array(a[rows] if len(a) == len(rows) else a, order="C") for a in arrays]
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return params_of(argument, **dict(zip(names, ordered, strict=False)), **peepholes)
+
+
+def _gates(library: str) -> list[str]:
+    """Order of the gates in a library, in our letters."""
+    return GATE_ORDER["lstm"][library].gates.replace("c", "g").split()
+
+
+def _rows(source: Any, target: Any, H: int) -> np.ndarray:
+    """Which row of a matrix stacked as `source` goes where in one stacked as `target`."""
+    return np.concatenate([np.arange(H) + H * list(source).index(gate) for gate in target])
+
+
+def _array(argument: str, name: str, value: Any) -> np.ndarray:
+    """An array of a library as one of NumPy."""
+    array = np.asarray(value)
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{argument}: {name}: expected an array of float32 or float64, got {array.dtype}")
+    return array

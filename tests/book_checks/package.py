@@ -1,0 +1,123 @@
+"""Checks of the package: who imports torch, and who imports whom."""
+
+import ast
+import re
+from collections.abc import Mapping, Set
+
+
+def imports(source: str, module: str = "") -> list[tuple[str, bool]]:
+    """Return (dotted name, at import time) of all that a module imports, relative imports resolved.
+
+    `from a import b` counts as a.b, because b may be a module. What stands under TYPE_CHECKING is left out.
+    """
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, now: bool) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.orelse:
+                visit(child, now)
+            return
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, now) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")[: -node.level] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            found.extend((f"{stem}.{alias.name}", now) for alias in node.names)
+        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            visit(child, now and not inside)
+
+    visit(ast.parse(source), True)
+    return found
+
+
+def is_torch_module(module: str) -> bool:
+    """Tell whether a module of the package may be built on torch."""
+    return module == "rnnlit.nn" or module.startswith("rnnlit.practice") or module.endswith("_torch")
+
+
+def torch_imports(sources: Mapping[str, str]) -> list[str]:
+    """Torch is for `*_torch`, `nn` and `practice`; a tool imports it inside a function and says so."""
+    wrong = []
+    for module, source in sources.items():
+        when = [now for name, now in imports(source, module) if name.split(".")[0] == "torch"]
+        if not when or is_torch_module(module):
+            continue
+        says_so = re.search(r"\btorch\b", ast.get_docstring(ast.parse(source)) or "")
+        if not module.startswith("rnnlit.tools."):
+            wrong.append(f"{module}: imports torch; only its twin {module}_torch may")
+        elif any(when):
+            wrong.append(
+                f"{module}: imports torch when it is imported; do so inside the function that needs it"
+            )
+        elif not says_so:
+            wrong.append(f"{module}: imports torch, and its docstring does not say so")
+    return wrong
+
+
+LAYERS = ("tools", "NumPy", "torch", "nn", "practice")
+
+
+def layer(module: str) -> int:
+    """Return how far up a module stands: tools 0, NumPy 1, *_torch 2, nn 3, practice 4."""
+    if module == "rnnlit" or module.startswith("rnnlit.tools"):
+        return 0
+    if module.startswith("rnnlit.practice"):
+        return 4
+    if module == "rnnlit.nn":
+        return 3
+    return 2 if module.endswith("_torch") else 1
+
+
+def edges(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return which module of the package imports which, `__init__` files under their folder's name."""
+
+    def target(name: str) -> str | None:
+        while name and name not in sources:
+            name = name.rpartition(".")[0]
+        return name or None
+
+    return {
+        module: {to for name, _ in imports(source, module) if (to := target(name)) and to != module}
+        for module, source in sources.items()
+    }
+
+
+def kin(module: str, other: str) -> bool:
+    """Tell whether one of two twins is a variant of the other: lstm_1997_torch of lstm_torch."""
+    one, two = module.removesuffix("_torch") + "_", other.removesuffix("_torch") + "_"
+    return one.startswith(two) or two.startswith(one)
+
+
+def import_direction(sources: Mapping[str, str]) -> list[str]:
+    """Imports go down, practice -> nn -> *_torch -> NumPy -> tools; twins never meet; no circles."""
+    graph = edges(sources)
+    wrong = []
+    for module, targets in graph.items():
+        for to in sorted(targets):
+            if layer(to) > layer(module):
+                wrong.append(
+                    f"{module} ({LAYERS[layer(module)]}) imports {to} ({LAYERS[layer(to)]}): that is up"
+                )
+            twins = layer(module) == layer(to) == 2 and to.removesuffix("_torch") in sources
+            if twins and not kin(module, to):
+                wrong.append(f"{module} imports {to}: twins share a module under them, not each other")
+    return wrong + circles(graph)
+
+
+def circles(graph: Mapping[str, Set[str]]) -> list[str]:
+    """Return a line for each circle that a walk along the imports runs into."""
+    wrong: list[str] = []
+    done: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> None:
+        if module in path:
+            wrong.append("a circle of imports: " + " -> ".join([*path[path.index(module) :], module]))
+        elif module not in done:
+            for to in sorted(graph.get(module, ())):
+                walk(to, [*path, module])
+            done.add(module)
+
+    for module in sorted(graph):
+        walk(module, [])
+    return wrong

@@ -1,0 +1,152 @@
+"""The built files: no page loads anything from another host, and every link, anchor and picture is there."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.site.conftest import ROOT
+from tests.site.page import Page, is_local, pages, read_page, target
+
+URL_IN_CSS = re.compile(r"""url\(\s*["']?([^"')]+)["']?\s*\)|@import\s+["']([^"']+)["']""")
+# What the theme or thebe would bring; offline_site.py takes it out.
+UNWANTED = re.compile(
+    r"thebe|fontawesome\.js|unpkg\.com|jsdelivr|cdnjs|mathjax|googleapis|gstatic", re.IGNORECASE
+)
+
+
+@pytest.fixture(scope="module")
+def built(site: Path) -> list[Page]:
+    return pages(site)
+
+
+def book_pages() -> list[str]:
+    """Return the pages of the reading order, as _toc.yml names them."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def test_every_page_of_the_reading_order_is_built(site: Path) -> None:
+    missing = [name for name in book_pages() if not (site / f"{name}.html").is_file()]
+    assert missing == []
+    assert (site / "index.html").is_file()
+
+
+def test_no_page_loads_anything_from_another_host(built: list[Page]) -> None:
+    assert [(page.path.name, url) for page in built for url in page.loads if not is_local(url)] == []
+
+
+def test_all_that_a_page_loads_is_there(built: list[Page]) -> None:
+    loads = [
+        (page, url) for page in built for url in page.loads if url and not url.startswith(("data:", "#"))
+    ]
+    assert loads
+    assert [(page.path.name, url) for page, url in loads if not target(page, url)[0].is_file()] == []
+
+
+def test_style_sheets_load_only_files_that_are_there(site: Path) -> None:
+    wrong, seen = [], 0
+    for sheet in site.rglob("*.css"):
+        for match in URL_IN_CSS.finditer(
+            re.sub(r"/\*.*?\*/", "", sheet.read_text(encoding="utf-8"), flags=re.DOTALL)
+        ):
+            url = match[1] or match[2]
+            if url.startswith(("data:", "#")):
+                continue
+            seen += 1
+            if not is_local(url) or not (sheet.parent / urlsplit(url).path).is_file():
+                wrong.append((sheet.name, url))
+    assert seen
+    assert wrong == []
+
+
+def test_styles_in_pages_load_nothing(built: list[Page]) -> None:
+    found = [
+        (page.path.name, m[0]) for page in built for style in page.styles for m in URL_IN_CSS.finditer(style)
+    ]
+    assert [(name, url) for name, url in found if "url(#" not in url and "url(data:" not in url] == []
+
+
+def test_nothing_is_left_of_what_names_another_host(site: Path) -> None:
+    wrong = []
+    for path in site.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        tags = re.findall(r"<(?:script|link)\b[^>]*>|<script>.*?</script>", page, flags=re.DOTALL)
+        wrong += [(path.name, tag[:80]) for tag in tags if UNWANTED.search(tag)]
+    assert wrong == []
+    assert not list(site.rglob("*thebe*"))
+
+
+def test_every_link_and_anchor_of_the_site_is_there(built: list[Page]) -> None:
+    wrong, seen = [], 0
+    for page in built:
+        for url in page.links:
+            if urlsplit(url).scheme or url.startswith("//") or url == "#":
+                continue
+            seen += 1
+            path, anchor = target(page, url)
+            exists = path.is_file()
+            if exists and anchor and path.suffix == ".html":
+                exists = anchor in read_page(path).anchors
+            if not exists:
+                wrong.append((page.path.name, url))
+    assert seen
+    assert wrong == []
+
+
+def test_every_picture_is_there_and_has_alternative_text(built: list[Page]) -> None:
+    images = [(page, source, alt) for page in built for source, alt in page.images]
+    assert images
+    assert [
+        (page.path.name, source) for page, source, _ in images if not target(page, source)[0].is_file()
+    ] == []
+    assert [(page.path.name, source) for page, source, alt in images if not (alt or "").strip()] == []
+
+
+def test_every_page_of_the_book_has_a_description_of_its_own(site: Path) -> None:
+    found = {name: read_page(site / f"{name}.html").descriptions for name in book_pages()}
+    assert {name: texts for name, texts in found.items() if len(texts) != 1 or len(texts[0]) < 20} == {}
+    texts = [texts[0] for texts in found.values()]
+    assert len(set(texts)) == len(texts)
+    assert [text for text in texts if re.search(r"[\\${}]", text)] == []
+
+
+def test_every_notebook_can_be_downloaded_and_launched(site: Path) -> None:
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    owner_and_name = urlsplit(config["repository"]["url"]).path.strip("/")
+    notebooks = [name for name in book_pages() if (ROOT / f"{name}.ipynb").is_file()]
+    assert notebooks
+    for name in notebooks:
+        page = read_page(site / f"{name}.html")
+        downloads = [target(page, url)[0] for url in page.links if url.endswith(".ipynb") and is_local(url)]
+        assert (ROOT / f"{name}.ipynb").read_bytes() in [path.read_bytes() for path in downloads]
+        for host in (config["launch_buttons"]["binderhub_url"], config["launch_buttons"]["colab_url"]):
+            links = [url for url in page.links if url.startswith(host)]
+            assert len(links) == 1, (name, host)
+            assert owner_and_name in links[0]
+            assert Path(f"{name}.ipynb").name in links[0]
+
+
+def test_the_reference_covers_every_module(site: Path) -> None:
+    package = ROOT / "rnnlit"
+    modules = [
+        path.relative_to(ROOT).with_suffix("") for path in package.rglob("*.py") if path.stem != "__init__"
+    ]
+    anchors = read_page(site / "book" / "api.html").anchors
+    assert modules
+    assert [str(module) for module in modules if f"module-{'.'.join(module.parts)}" not in anchors] == []
+
+
+def test_formulas_are_finished_in_the_page(site: Path) -> None:
+    formulas = 0
+    for path in (site / "book").rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        starts = [match.end() for match in re.finditer(r'<(?:div|span) class="math[^"]*"[^>]*>', page)]
+        formulas += len(starts)
+        assert [
+            page[k : k + 60] for k in starts if not page[k:].lstrip().startswith('<span class="katex')
+        ] == []
+        assert "<annotation" not in page
+    assert formulas

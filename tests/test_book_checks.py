@@ -1,0 +1,481 @@
+"""Each check of `tests/book_checks` accepts a small good example and refuses a bad one."""
+
+import copy
+
+import pytest
+
+from tests.book_checks import files, notebook, order, package, text
+
+# ---------------------------------------------------------------- the reading order
+
+TOC = {
+    "root": "book/intro",
+    "parts": [
+        {"caption": "Core concepts", "chapters": [{"file": "book/lstm"}, {"file": "book/gru"}]},
+        {
+            "caption": "Practice",
+            "chapters": [{"file": "book/practice/adding", "sections": [{"file": "book/extra"}]}],
+        },
+        {"caption": "Reference", "chapters": [{"file": "book/api"}]},
+    ],
+}
+FILES = {
+    f"{folder}{stem}{end}"
+    for stem in ("lstm", "gru")
+    for folder, end in (("book/", ".ipynb"), ("rnnlit/", ".py"), ("tests/test_", ".py"))
+} | {"book/practice/adding.ipynb", "rnnlit/practice/adding.py", "tests/practice/test_adding.py"}
+
+
+def test_pages_come_in_reading_order():
+    assert order.pages(TOC) == [
+        "book/intro",
+        "book/lstm",
+        "book/gru",
+        "book/practice/adding",
+        "book/extra",
+        "book/api",
+    ]
+    assert order.concepts(TOC) == ["book/lstm", "book/gru", "book/practice/adding"]
+
+
+def test_stem_names_module_and_test():
+    assert order.module_of("book/practice/adding") == "rnnlit.practice.adding"
+    assert order.file_of("rnnlit.practice.adding") == "rnnlit/practice/adding.py"
+    assert order.test_of("rnnlit.practice.adding") == "tests/practice/test_adding.py"
+
+
+def test_homeless_chapters_passes_whole_stems():
+    assert order.homeless_chapters(order.concepts(TOC), FILES) == []
+
+
+@pytest.mark.parametrize("missing", sorted(FILES))
+def test_homeless_chapters_finds_what_is_missing(missing):
+    (finding,) = order.homeless_chapters(order.concepts(TOC), FILES - {missing})
+    assert missing in finding or "no such page" in finding
+
+
+def test_orphans_are_found():
+    modules = ["rnnlit.lstm", "rnnlit.lstm_1997", "rnnlit.lstm_torch", "rnnlit.rnn", "rnnlit.tools.show"]
+    assert order.orphans(modules, ["book/lstm"], {"rnnlit.rnn": "to come"}) == []
+    assert order.orphans(modules, ["book/lstm"], {}) == ["rnnlit.rnn: belongs to no chapter of _toc.yml"]
+    (finding,) = order.orphans([*modules, "rnnlit.lstmish"], ["book/lstm"], {"rnnlit.rnn": "to come"})
+    assert "rnnlit.lstmish" in finding
+
+
+def test_orphans_finds_stale_permissions():
+    assert "yet it has one" in order.orphans(["rnnlit.rnn"], ["book/rnn"], {"rnnlit.rnn": "to come"})[0]
+    assert "no such module" in order.orphans(["rnnlit.rnn"], ["book/rnn"], {"rnnlit.gru": "to come"})[0]
+
+
+def test_untested_modules_are_found():
+    modules = ["rnnlit.lstm", "rnnlit.lstm_1997", "rnnlit.tools.show"]
+    tests = {"tests/test_lstm.py": "from rnnlit import lstm, lstm_1997", "tests/tools/test_show.py": ""}
+    assert order.untested_modules(modules, tests) == []
+    (finding,) = order.untested_modules(
+        modules, {**tests, "tests/test_lstm.py": "from rnnlit import lstm  # lstm_1997"}
+    )
+    assert finding.startswith("rnnlit.lstm_1997:")
+    assert len(order.untested_modules(modules, {})) == 3
+    assert order.untested_modules(modules, {"tests/test_all.py": "from rnnlit.lstm import step"})[
+        0
+    ].startswith("rnnlit.lstm_1997")
+
+
+def readme(*rows):
+    lines = ["| page | module | test |", "|---|---|---|"]
+    for page, module, test in rows:
+        lines.append(f"| [a title]({page}) | [`m`]({module}), [`n`](rnnlit/lstm.py) | [`t`]({test}) |")
+    return "\n".join(lines)
+
+
+LSTM_ROW = ("book/lstm.ipynb", "rnnlit/lstm.py", "tests/test_lstm.py")
+GRU_ROW = ("book/gru.ipynb", "rnnlit/gru.py", "tests/test_gru.py")
+
+
+def test_readme_table_passes_when_it_equals_the_toc():
+    assert order.readme_table(readme(LSTM_ROW, GRU_ROW), ["book/lstm", "book/gru"], FILES) == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [LSTM_ROW],
+        [GRU_ROW, LSTM_ROW],
+        [LSTM_ROW, GRU_ROW, GRU_ROW],
+        [LSTM_ROW, ("book/gru.ipynb", "rnnlit/grus.py", "tests/test_gru.py")],
+        [LSTM_ROW, ("book/gru.ipynb", "rnnlit/gru.py", "tests/test_lstm.py")],
+    ],
+    ids=["chapter missing", "other order", "chapter twice", "module that is not there", "test of another"],
+)
+def test_readme_table_finds_what_differs(rows):
+    assert order.readme_table(readme(*rows), ["book/lstm", "book/gru"], FILES)
+
+
+# ---------------------------------------------------------------- one notebook
+
+
+def code(source="x = 1", count=1, outputs=(), tags=(), **metadata):
+    return {
+        "cell_type": "code",
+        "source": source,
+        "execution_count": count,
+        "outputs": list(outputs),
+        "metadata": {"tags": list(tags), **metadata},
+    }
+
+
+def markdown(source):
+    return {"cell_type": "markdown", "source": source.splitlines(keepends=True), "metadata": {}}
+
+
+def book(*cells, **metadata):
+    return {"cells": list(cells), "metadata": metadata}
+
+
+def stream(words, name="stdout"):
+    return {"output_type": "stream", "name": name, "text": [words]}
+
+
+def picture(kind="image/png", plain="<Figure size 500x300 with 1 Axes>"):
+    return {"output_type": "display_data", "data": {kind: "abc", "text/plain": plain}}
+
+
+ERROR = {"output_type": "error", "ename": "ValueError", "evalue": "x: expected", "traceback": []}
+SENTENCE = stream("The gradient shrinks by half at each step.\n")
+
+CHECKS = [
+    notebook.unrun,
+    notebook.stored_errors,
+    notebook.stored_stderr,
+    notebook.foreign_tags,
+    notebook.long_cells,
+    notebook.unspoken_figures,
+    notebook.missing_figures,
+    notebook.volatile,
+]
+
+GOOD = book(
+    markdown("# Title"),
+    code("import numpy as np", 1),
+    code("plot(x)", 2, [picture(), SENTENCE], tags=["hide-input"]),
+    code("plot(x)\nplot(y)", 3, [picture(), SENTENCE, picture("image/svg+xml"), SENTENCE]),
+    code("\n".join(["x += 1"] * 15), 4, [stream("4.00\n")]),
+    code("step(x.T)", 5, [ERROR], tags=["raises-exception"]),
+    kernelspec={"name": "python3"},
+)
+
+BAD = {
+    "never run": (notebook.unrun, code(count=None)),
+    "run twice": (notebook.unrun, code(count=2)),
+    "an error": (notebook.stored_errors, code(outputs=[ERROR])),
+    "a failure that did not fail": (notebook.stored_errors, code(tags=["raises-exception"])),
+    "a warning": (notebook.stored_stderr, code(outputs=[stream("UserWarning", "stderr")])),
+    "skipped": (notebook.foreign_tags, code(tags=["nbval-skip"])),
+    "skipped by a comment": (notebook.foreign_tags, code("# NBVAL_SKIP\nx = 1")),
+    "ignored by a comment": (notebook.foreign_tags, code("x = 1  # nbval_ignore_output")),
+    "sixteen lines": (notebook.long_cells, code("\n".join(["x += 1"] * 16))),
+    "an empty cell": (notebook.long_cells, code("\n")),
+    "a silent figure": (notebook.unspoken_figures, code(outputs=[picture()])),
+    "a sentence above": (notebook.unspoken_figures, code(outputs=[SENTENCE, picture()])),
+    "one sentence for two": (notebook.unspoken_figures, code(outputs=[picture(), picture(), SENTENCE])),
+    "numbers for a sentence": (
+        notebook.unspoken_figures,
+        code(outputs=[picture(), stream("0.25 0.50 0.75\n")]),
+    ),
+    "stderr for a sentence": (
+        notebook.unspoken_figures,
+        code(outputs=[picture(), stream("It is so.", "stderr")]),
+    ),
+    "no picture": (notebook.missing_figures, code(outputs=[picture("text/html"), SENTENCE])),
+    "times": (notebook.volatile, code(execution={"iopub.status.busy": "2026"})),
+    "a widget": (notebook.volatile, code(outputs=[picture("application/vnd.jupyter.widget-view+json")])),
+    "a script": (notebook.volatile, code(outputs=[picture("application/javascript")])),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_good_notebook_passes(check):
+    assert check(GOOD) == []
+
+
+@pytest.mark.parametrize(("check", "cell"), BAD.values(), ids=BAD.keys())
+def test_bad_notebook_is_found(check, cell):
+    assert check(book(cell)), "the check lets it pass"
+
+
+def test_every_notebook_check_has_a_bad_example():
+    assert {check for check, _ in BAD.values()} == set(CHECKS)
+
+
+def test_state_of_widgets_is_found():
+    assert notebook.volatile(book(code(), widgets={}))
+
+
+def test_tags_of_text_cells_are_checked():
+    cell = markdown("words")
+    cell["metadata"]["tags"] = ["remove-cell"]
+    assert notebook.foreign_tags(book(cell)) == ["cell 1 has the tag 'remove-cell'"]
+
+
+WRONG = "def step(x):\n    return x"
+REASON = {"step": "forgets the state"}
+
+
+def test_definitions_on_a_page():
+    says_so = markdown("This one is wrong on purpose.")
+    assert notebook.definitions(book(code("y = np.tanh(x)  # def of y")), {}) == []
+    assert notebook.definitions(book(says_so, code(WRONG)), REASON) == []
+    assert "should own it" in notebook.definitions(book(says_so, code(WRONG)), {})[0]
+    assert "lacks the words" in notebook.definitions(book(markdown("The step."), code(WRONG)), REASON)[0]
+    assert "does not define it" in notebook.definitions(book(says_so, code()), REASON)[0]
+    assert "should own it" in notebook.definitions(book(code("class Cell: pass")), {})[0]
+    assert "should own it" in notebook.definitions(book(code("if x:\n    async def inner(): pass")), {})[0]
+
+
+def test_definitions_are_seen_beside_magics_and_broken_syntax():
+    assert notebook.defined("%matplotlib inline\n!ls\ndef f(): pass") == ["f"]
+    assert notebook.defined("def f(:\n  pass\nclass G") == ["f", "G"]
+
+
+# ---------------------------------------------------------------- text
+
+EQUATIONS = r"""
+$$ h = \tanh(a) $$ (eq-step)
+
+```{math}
+:label: eq-gate
+g = \sigma(a)
+```
+
+\begin{align} c &= f c \label{eq-cell} \end{align}
+
+By {eq}`eq-step` and {eq}`the gate <eq-gate>`, see [](#eq-cell). And $$ (x + y) $$ has no label.
+"""
+
+
+def test_equation_labels_are_read():
+    assert text.equation_labels(EQUATIONS) == ["eq-step", "eq-gate", "eq-cell"]
+    assert text.equations({"book/a": EQUATIONS}) == []
+
+
+def test_equation_may_be_cited_on_another_page():
+    assert text.equations({"a": "$$ x $$ (eq-x)", "b": "as {eq}`eq-x` says"}) == []
+
+
+@pytest.mark.parametrize("citation", ["{eq}`eq-step`", "{eq}`the gate <eq-gate>`", "[](#eq-cell)"])
+def test_uncited_equation_is_found(citation):
+    (finding,) = text.equations({"book/a": EQUATIONS.replace(citation, "it")})
+    assert "no text cites" in finding
+
+
+def test_equation_label_that_stands_twice_is_found():
+    assert text.equations({"a": "$$ x $$ (eq-x)\n{eq}`eq-x`", "b": "$$ y $$ (eq-x)"}) == [
+        "the equation label eq-x stands 2 times"
+    ]
+
+
+FIGURE = """
+```{figure-md} fig-cell
+![A cell with four gates](figures/cell.svg)
+
+The cell.
+```
+
+:::{figure} figures/net.svg
+:alt: A network with three steps
+:name: fig-net
+
+The network.
+:::
+
+![Two curves that cross](a.png) <img src="b.png" alt="A straight line">
+"""
+
+
+def test_figures_with_alternative_text_pass():
+    assert text.figures_without_alt(FIGURE) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "A cell with four gates",
+        ":alt: A network with three steps",
+        "Two curves that cross",
+        ' alt="A straight line"',
+    ],
+)
+def test_figure_without_alternative_text_is_found(words):
+    assert len(text.figures_without_alt(FIGURE.replace(words, ""))) == 1
+
+
+def test_figure_without_picture_is_found():
+    assert text.figures_without_alt("```{figure-md} fig-x\nwords\n```") == [
+        "the figure 'fig-x' holds no picture"
+    ]
+
+
+BIBTEX = """
+@string{x = {y}}
+@article{hochreiter1997,
+  title = {LSTM}
+}
+@inproceedings{ gers2000 , title = {Forget}}
+"""
+CITING = {"book/lstm": "{cite:t}`hochreiter1997` and {cite}`gers2000, hochreiter1997`"}
+
+
+def test_citations_that_resolve_pass():
+    assert text.bibliography_keys(BIBTEX) == ["hochreiter1997", "gers2000"]
+    assert text.unresolved_citations(CITING, BIBTEX) == []
+
+
+def test_citations_in_docstrings_are_read():
+    assert text.citations("as :cite:t:`gers2000` says") == {"gers2000"}
+
+
+def test_citation_that_does_not_resolve_is_found():
+    (finding,) = text.unresolved_citations({**CITING, "rnnlit.lstm": ":cite:p:`gers2002`"}, BIBTEX)
+    assert finding == "rnnlit.lstm: cites gers2002, which the bibliography lacks"
+
+
+def test_entry_that_is_twice_or_not_cited_is_found():
+    assert text.unresolved_citations(CITING, BIBTEX + BIBTEX)[0].startswith(
+        "the bibliography has hochreiter1997 2 times"
+    )
+    assert text.unresolved_citations({"a": "{cite:p}`gers2000`"}, BIBTEX) == [
+        "no page cites hochreiter1997 of the bibliography"
+    ]
+
+
+# ---------------------------------------------------------------- the package
+
+SOURCES = {
+    "rnnlit": '"""The package."""',
+    "rnnlit.tools": "",
+    "rnnlit.tools.checks": "import numpy as np",
+    "rnnlit.tools.weights": '"""To and from torch."""\ndef to_torch():\n    import torch',
+    "rnnlit.rnn": "from rnnlit.tools import checks",
+    "rnnlit.lstm": "from .tools.checks import check_array",
+    "rnnlit.lstm_peephole": "from rnnlit import lstm",
+    "rnnlit.scan_torch": "import torch",
+    "rnnlit.rnn_torch": "from rnnlit.scan_torch import scan\nimport torch.nn",
+    "rnnlit.lstm_torch": "from rnnlit import lstm, scan_torch\nfrom torch import nn",
+    "rnnlit.lstm_peephole_torch": "from rnnlit.lstm_torch import LSTM",
+    "rnnlit.nn": "from rnnlit.lstm_torch import LSTM",
+    "rnnlit.practice": "",
+    "rnnlit.practice.adding": "import torch\nfrom rnnlit.nn import LSTM",
+}
+
+
+def changed(module, source):
+    sources = copy.copy(SOURCES)
+    sources[module] = source
+    return sources
+
+
+def test_good_package_passes():
+    assert package.torch_imports(SOURCES) == []
+    assert package.import_direction(SOURCES) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("rnnlit.rnn", "import torch"),
+        ("rnnlit.rnn", "def f():\n    from torch.nn import RNN"),
+        ("rnnlit.tools.weights", '"""To and from torch."""\nimport torch'),
+        ("rnnlit.tools.weights", '"""Weights."""\ndef f():\n    import torch'),
+        ("rnnlit.tools.checks", '"""For torch."""\nclass A:\n    import torch'),
+    ],
+)
+def test_torch_in_the_wrong_place_is_found(module, source):
+    (finding,) = package.torch_imports(changed(module, source))
+    assert finding.startswith(f"{module}: imports torch")
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "words"),
+    [
+        ("rnnlit.tools.checks", "from rnnlit import lstm", "that is up"),
+        ("rnnlit.tools.checks", "from ..lstm import step", "that is up"),
+        ("rnnlit.tools.checks", "def f():\n    import rnnlit.nn", "that is up"),
+        ("rnnlit.lstm", "from rnnlit.lstm_torch import LSTM", "that is up"),
+        ("rnnlit.lstm_torch", "from rnnlit import nn", "that is up"),
+        ("rnnlit.nn", "from rnnlit.practice.adding import train", "that is up"),
+        ("rnnlit.lstm_torch", "from rnnlit.rnn_torch import RNN", "twins share"),
+        ("rnnlit.lstm", "from rnnlit import lstm_peephole", "a circle"),
+        ("rnnlit.tools", "from rnnlit.tools.checks import check_array", ""),
+    ],
+)
+def test_import_in_the_wrong_direction_is_found(module, source, words):
+    findings = package.import_direction(changed(module, source))
+    assert any(words in finding for finding in findings) if words else findings == []
+
+
+def test_imports_for_type_checkers_do_not_count():
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\nelse:\n    import json"
+    assert [name for name, _ in package.imports(source)] == ["typing.TYPE_CHECKING", "json"]
+
+
+def test_imports_inside_functions_are_told_apart():
+    source = "import a\nclass C:\n    import b\ndef f():\n    import c"
+    assert package.imports(source) == [("a", True), ("b", True), ("c", False)]
+
+
+# ---------------------------------------------------------------- all files
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ho" + "me/ada/book", "/Us" + "ers/ada/book", "/ro" + "ot/book", "/t" + "mp/x1", "C:\\Us" + "ers\\ada"],
+)
+def test_machine_path_is_found(path):
+    assert files.machine_paths({"a.md": f"see `{path}` there"})
+
+
+def test_own_path_is_found():
+    assert files.machine_paths({"a.md": "in /srv/clone/book"}, own=["/srv/clone"]) == [
+        "a.md: holds the path /srv/clone/"
+    ]
+    assert files.machine_paths({"a.md": "in /srv/clones/book"}, own=["/srv/clone", "/", "/in"]) == []
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "https://example.org/home/ada/",
+        "book/tmp/x",
+        "~/work/book",
+        "/usr/bin/env",
+        "${X}/tmp/a",
+        "../root/x",
+        "and/or",
+    ],
+)
+def test_harmless_path_passes(harmless):
+    assert files.machine_paths({"a.md": harmless}) == []
+
+
+URL = "https://example.org/ada/book"
+HOME = {"_config.yml": f"url: {URL}\n"}
+
+
+def test_address_in_one_place_passes():
+    assert files.address_elsewhere({**HOME, "README.md": "`rnnlit/book` at example.org"}, URL) == []
+
+
+@pytest.mark.parametrize("words", [URL, "git clone example.org/ada/book.git", "https://ada.github.io/book"])
+def test_address_elsewhere_is_found(words):
+    assert files.address_elsewhere({**HOME, "README.md": words}, URL) == [
+        "README.md: holds the public address"
+    ]
+
+
+def test_address_twice_or_not_at_home_is_found():
+    assert files.address_elsewhere({"_config.yml": f"{URL} {URL}"}, URL) == [
+        "_config.yml: holds the public address 2 times"
+    ]
+    assert files.address_elsewhere({"_config.yml": ""}, URL) == [
+        "_config.yml: holds the public address 0 times"
+    ]

@@ -1,0 +1,745 @@
+"""Oracles: Keras, flax and ONNX Runtime themselves, and small arrays written by hand.
+
+The tests with a library skip where it is absent; the others need NumPy alone.
+"""
+
+import importlib
+import os
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from rnnlit import lstm, lstm_1997, lstm_peephole, rnn
+from rnnlit.tools import interop
+from rnnlit.tools.weights import GATES
+from tests.tolerances import TOLERANCE
+
+B, T, I, H = 2, 5, 3, 4
+CELLS = {"rnn": rnn, "lstm": lstm, "lstm_peephole": lstm_peephole}
+DTYPES = [np.float32, np.float64]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(21)
+
+
+def draw(cell, rng, dtype=np.float32):
+    """Params with every array random, the biases too, which `init` leaves at zero."""
+    params = CELLS[cell].init(I, H, rng=rng, dtype=dtype)
+    return type(params)(*(rng.uniform(-1, 1, array.shape).astype(dtype) for array in params))
+
+
+def draw_input(cell, rng, dtype):
+    """An input (T, B, I) and the initial state: h, or h and c, each (B, H)."""
+    x = rng.normal(size=(T, B, I)).astype(dtype)
+    return x, [rng.uniform(-1, 1, (B, H)).astype(dtype) for _ in range(1 if cell == "rnn" else 2)]
+
+
+def run(cell, params, x, state, lengths=None):
+    """All h (T, B, H) and the last state of our own cell."""
+    out = CELLS[cell].forward(params, x, *state, lengths=lengths)
+    return [out.h, out.h_n] if cell == "rnn" else [out.h, out.h_n, out.c_n]
+
+
+def assert_close(got, expected, dtype):
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype == dtype
+        np.testing.assert_allclose(a, b, **TOLERANCE[dtype])
+
+
+def assert_same(got, expected):
+    assert type(got) is type(expected)
+    for name, a, b in zip(expected._fields, got, expected, strict=True):
+        assert a.dtype == b.dtype, name
+        np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def assert_same_up_to_biases(got, expected):
+    """The two biases have become one: their sum is the same and bias_hh is zero."""
+    both = expected.bias_ih + expected.bias_hh
+    assert_same(got, expected._replace(bias_ih=both, bias_hh=np.zeros_like(both)))
+
+
+def library(name):
+    """Import a library, or skip where it is absent. With RNNLIT_INTEROP set it must be there."""
+    if os.environ.get("RNNLIT_INTEROP"):
+        return importlib.import_module(name)
+    return pytest.importorskip(name, reason=f"needs {name}: pip install -r requirements-interop.txt")
+
+
+# ---- small arrays written by hand --------------------------------------------------------------------------
+
+# The digits of a weight: gate (i 1, f 2, g 3, o 4), unit, input. H = 2, I = 3.
+HAND = lstm_peephole.Params(
+    weight_ih=np.array(
+        [
+            [111, 112, 113],
+            [121, 122, 123],
+            [211, 212, 213],
+            [221, 222, 223],
+            [311, 312, 313],
+            [321, 322, 323],
+            [411, 412, 413],
+            [421, 422, 423],
+        ],
+        np.float32,
+    ),
+    weight_hh=np.array(
+        [[-11, -12], [-13, -14], [-21, -22], [-23, -24], [-31, -32], [-33, -34], [-41, -42], [-43, -44]],
+        np.float32,
+    ),
+    bias_ih=np.array([11, 12, 21, 22, 31, 32, 41, 42], np.float32),
+    bias_hh=np.array([100, 100, 200, 200, 300, 300, 400, 400], np.float32),
+    weight_ci=np.array([1, 2], np.float32),
+    weight_cf=np.array([3, 4], np.float32),
+    weight_co=np.array([5, 6], np.float32),
+)
+HAND_LSTM = lstm.Params(*HAND[:4])
+HAND_RNN = rnn.Params(HAND.weight_ih[:2], HAND.weight_hh[:2], HAND.bias_ih[:2], HAND.bias_hh[:2])
+
+
+def assert_tree(got, expected):
+    assert list(got) == list(expected)
+    for name, layer in expected.items():
+        assert got[name].keys() == layer.keys(), name
+        for key, array in layer.items():
+            np.testing.assert_array_equal(got[name][key], array, err_msg=f"{name}/{key}")
+
+
+def test_keras_by_hand():
+    kernel, recurrent_kernel, bias = interop.to_keras(HAND_LSTM)
+    np.testing.assert_array_equal(
+        kernel,
+        [
+            [111, 121, 211, 221, 311, 321, 411, 421],
+            [112, 122, 212, 222, 312, 322, 412, 422],
+            [113, 123, 213, 223, 313, 323, 413, 423],
+        ],
+    )
+    np.testing.assert_array_equal(
+        recurrent_kernel, [[-11, -13, -21, -23, -31, -33, -41, -43], [-12, -14, -22, -24, -32, -34, -42, -44]]
+    )
+    np.testing.assert_array_equal(bias, [111, 112, 221, 222, 331, 332, 441, 442])
+    kernel, recurrent_kernel, bias = interop.to_keras(HAND_RNN)
+    np.testing.assert_array_equal(kernel, [[111, 121], [112, 122], [113, 123]])
+    np.testing.assert_array_equal(recurrent_kernel, [[-11, -13], [-12, -14]])
+    np.testing.assert_array_equal(bias, [111, 112])
+
+
+LINEN = {
+    "ii": {"kernel": [[111, 121], [112, 122], [113, 123]]},
+    "if": {"kernel": [[211, 221], [212, 222], [213, 223]]},
+    "ig": {"kernel": [[311, 321], [312, 322], [313, 323]]},
+    "io": {"kernel": [[411, 421], [412, 422], [413, 423]]},
+    "hi": {"kernel": [[-11, -13], [-12, -14]], "bias": [111, 112]},
+    "hf": {"kernel": [[-21, -23], [-22, -24]], "bias": [221, 222]},
+    "hg": {"kernel": [[-31, -33], [-32, -34]], "bias": [331, 332]},
+    "ho": {"kernel": [[-41, -43], [-42, -44]], "bias": [441, 442]},
+}
+
+
+def test_flax_by_hand():
+    assert_tree(interop.to_flax(HAND_LSTM), LINEN)
+    assert_tree(
+        interop.to_flax(HAND_LSTM, "nnx"), {"if_" if name == "if" else name: LINEN[name] for name in LINEN}
+    )
+    kernel, recurrent_kernel, bias = interop.to_keras(HAND_LSTM)  # both join i f g o side by side
+    assert_tree(
+        interop.to_flax(HAND_LSTM, "nnx_optimized"),
+        {"dense_i": {"kernel": kernel}, "dense_h": {"kernel": recurrent_kernel, "bias": bias}},
+    )
+    i, h = {"kernel": LINEN["ii"]["kernel"], "bias": [111, 112]}, {"kernel": LINEN["hi"]["kernel"]}
+    assert_tree(interop.to_flax(HAND_RNN), {"i": i, "h": h})
+    assert_tree(interop.to_flax(HAND_RNN, "nnx"), {"dense_i": i, "dense_h": h})
+
+
+def test_onnx_by_hand():
+    tensors = interop.to_onnx(HAND)
+    assert list(tensors) == ["W", "R", "B", "P"]
+    np.testing.assert_array_equal(
+        tensors["W"],
+        [
+            [
+                [111, 112, 113],
+                [121, 122, 123],
+                [411, 412, 413],
+                [421, 422, 423],
+                [211, 212, 213],
+                [221, 222, 223],
+                [311, 312, 313],
+                [321, 322, 323],
+            ]
+        ],
+    )
+    np.testing.assert_array_equal(
+        tensors["R"],
+        [[[-11, -12], [-13, -14], [-41, -42], [-43, -44], [-21, -22], [-23, -24], [-31, -32], [-33, -34]]],
+    )
+    np.testing.assert_array_equal(
+        tensors["B"], [[11, 12, 41, 42, 21, 22, 31, 32, 100, 100, 400, 400, 200, 200, 300, 300]]
+    )
+    np.testing.assert_array_equal(tensors["P"], [[1, 2, 5, 6, 3, 4]])
+    tensors = interop.to_onnx(HAND_RNN)
+    assert list(tensors) == ["W", "R", "B"]
+    np.testing.assert_array_equal(tensors["W"], [[[111, 112, 113], [121, 122, 123]]])
+    np.testing.assert_array_equal(tensors["R"], [[[-11, -12], [-13, -14]]])
+    np.testing.assert_array_equal(tensors["B"], [[11, 12, 100, 100]])
+
+
+# ---- there and back ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("api", ["keras", "linen", "nnx", "nnx_optimized"])
+def test_one_bias_there_and_back(rng, cell, api, dtype):
+    params = draw(cell, rng, dtype)
+    if api == "keras":
+        back = interop.from_keras(interop.to_keras(params))
+    else:
+        back = interop.from_flax(interop.to_flax(params, api))
+    assert_same_up_to_biases(back, params)
+    assert all(array.flags.c_contiguous for array in back)
+    x, state = draw_input(cell, rng, dtype)
+    assert_close(run(cell, back, x, state), run(cell, params, x, state), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+def test_onnx_there_and_back(rng, cell, dtype):
+    params, reverse = draw(cell, rng, dtype), draw(cell, rng, dtype)
+    assert_same(interop.from_onnx(interop.to_onnx(params)), params)
+    both = interop.to_onnx(params, reverse)
+    assert_same(interop.from_onnx(both), params)
+    assert_same(interop.from_onnx(both, direction=1), reverse)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_absent_biases_are_zero(rng, cell):
+    params = draw(cell, rng)
+    zeros = np.zeros_like(params.bias_ih)
+    expected = params._replace(bias_ih=zeros, bias_hh=zeros)
+    assert_same(interop.from_keras(interop.to_keras(params)[:2]), expected)
+    tensors = interop.to_onnx(params)
+    del tensors["B"]
+    assert_same(interop.from_onnx(tensors), expected)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("convert", [interop.to_keras, interop.to_flax, interop.to_onnx])
+def test_nothing_is_shared(rng, cell, convert):
+    """Overwriting what came out leaves what went in, and the other way round."""
+    back = {
+        interop.to_keras: interop.from_keras,
+        interop.to_flax: interop.from_flax,
+        interop.to_onnx: interop.from_onnx,
+    }
+    params = draw(cell, rng)
+    before = [array.copy() for array in params]
+    there = convert(params)
+    again = back[convert](there)
+    leaves = (
+        there
+        if isinstance(there, list)
+        else [a for v in there.values() for a in (v.values() if isinstance(v, dict) else [v])]
+    )
+    for array in leaves:
+        array[...] = 7
+    assert not any((array == 7).any() for array in (*params, *again))
+    for array, old in zip(params, before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+# ---- the table ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", interop.GATE_ORDER)
+def test_table_is_markdown_with_a_row_for_each_library(cell):
+    head, rule, *rows = interop.table(cell).splitlines()
+    cells = [[entry.strip() for entry in line.strip("|").split("|")] for line in (head, rule, *rows)]
+    assert cells[0] == [
+        "library",
+        "gates",
+        "state",
+        "input weights",
+        "recurrent weights",
+        "biases",
+        "peepholes",
+    ]
+    assert set(cells[1]) == {"---"}
+    assert {row[0]: tuple(row[1:]) for row in cells[2:]} == {
+        k: (v.gates, v.state, v.input_weights, v.recurrent_weights, v.biases, v.peepholes)
+        for k, v in interop.GATE_ORDER[cell].items()
+    }
+
+
+def test_table_of_an_unknown_cell():
+    with pytest.raises(ValueError, match="cell: expected one of lstm, rnn, got 'lstm_2000'"):
+        interop.table("lstm_2000")
+
+
+def test_each_order_has_the_same_four_gates():
+    for name, layout in interop.GATE_ORDER["lstm"].items():
+        assert sorted(layout.gates.replace("c", "g").split()) == ["f", "g", "i", "o"], name
+    for name in ("rnnlit", "torch"):
+        assert tuple(interop.GATE_ORDER["lstm"][name].gates.split()) == GATES["lstm"]
+
+
+# ---- bad input ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("convert", [interop.to_keras, interop.to_flax, interop.to_onnx])
+def test_cells_that_the_libraries_lack(rng, convert):
+    params = lstm_1997.init(I, H, rng=rng)
+    with pytest.raises(
+        TypeError, match=r"params: expected rnnlit\.lstm\.Params .* got rnnlit\.lstm_1997\.Params"
+    ):
+        convert(params)
+    with pytest.raises(TypeError, match=r"params: expected rnnlit\.lstm\.Params .* got tuple"):
+        convert(tuple(draw("lstm", rng)))
+    with pytest.raises(ValueError, match=r"params: bias_hh: expected shape \(16,\), got \(15,\)"):
+        convert(draw("lstm", rng)._replace(bias_hh=np.zeros(15, np.float32)))
+
+
+@pytest.mark.parametrize("convert", [interop.to_keras, interop.to_flax])
+def test_keras_and_flax_have_no_peepholes(rng, convert):
+    with pytest.raises(TypeError, match=r"params: expected .* got rnnlit\.lstm_peephole\.Params"):
+        convert(draw("lstm_peephole", rng))
+
+
+def zeros(*shape, dtype=np.float32):
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ([], ValueError, "got shapes none"),
+        ([zeros(3, 16)], ValueError, r"got shapes \(3, 16\)"),
+        (
+            [zeros(3, 12), zeros(4, 12), zeros(2, 12)],
+            ValueError,
+            r"got shapes \(3, 12\), \(4, 12\), \(2, 12\)",
+        ),  # GRU
+        ([zeros(3, 12), zeros(4, 12), zeros(12)], ValueError, r"expected weight_hh .* got \(12, 4\)"),
+        (
+            [zeros(3, 12), zeros(4, 16), zeros(16)],
+            ValueError,
+            r"weight_ih: expected shape \(16, I\), got \(12, 3\)",
+        ),
+        (
+            [zeros(3, 16), zeros(4, 16), zeros(12)],
+            ValueError,
+            r"bias_ih: expected shape \(16,\), got \(12,\)",
+        ),
+        ([zeros(3, 0), zeros(0, 0), zeros(0)], ValueError, r"expected weight_hh .* got \(0, 0\)"),
+        (
+            [zeros(3, 16), zeros(4, 16, dtype=np.float64), zeros(16)],
+            TypeError,
+            "expected float64 .* got float32",
+        ),
+        ([zeros(3, 16, dtype=np.float16), zeros(4, 16)], TypeError, "array 0: expected .* got float16"),
+        ([zeros(3, 16), "kernel"], TypeError, "array 1: expected an array of float32 or float64, got <U6"),
+        (None, TypeError, "expected a built Keras layer or a list of its weights, got NoneType"),
+    ],
+)
+def test_from_keras_refuses(source, error, message):
+    with pytest.raises(error, match="source: .*" + message):
+        interop.from_keras(source)
+
+
+def tree(**layers):
+    return {name: {key: zeros(*shape) for key, shape in layer.items()} for name, layer in layers.items()}
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (None, TypeError, "expected a dict of layers, .* got NoneType"),
+        ({"i": zeros(3, 4)}, TypeError, "expected a dict of layers"),
+        ({}, ValueError, "got none"),
+        ({"params": {"cell": {}}}, ValueError, "got none"),
+        (tree(i={"kernel": (3, 4)}, h={"kernel": (4, 4)}), ValueError, "got h/kernel, i/kernel"),
+        (tree(hn={"kernel": (3, 4)}), ValueError, "got hn/kernel"),  # GRU
+        (tree(i={"kernel": (3, 4), "bias": (4,)}, h={"kernel": (4, 5)}), ValueError, "expected weight_hh"),
+        (
+            tree(i={"kernel": (3, 4), "bias": (4, 1)}, h={"kernel": (4, 4)}),
+            ValueError,
+            "each bias of i alike",
+        ),
+        (
+            tree(i={"kernel": (3, 5), "bias": (4,)}, h={"kernel": (4, 4)}),
+            ValueError,
+            "weight_ih: expected shape",
+        ),
+        (
+            {"i": {"kernel": zeros(3, 4), "bias": zeros(4)}, "h": {"kernel": np.zeros((4, 4), int)}},
+            TypeError,
+            "h/kernel: expected an array of float32 or float64, got int64",
+        ),
+        (
+            interop.to_flax(HAND_LSTM) | tree(ig={"kernel": (3, 4)}),
+            ValueError,
+            r"each kernel of ii, if, ig, io alike, got shapes .*\(3, 4\)",
+        ),
+    ],
+)
+def test_from_flax_refuses(source, error, message):
+    with pytest.raises(error, match="tree: .*" + message):
+        interop.from_flax(source)
+
+
+def test_to_flax_refuses_another_api():
+    with pytest.raises(ValueError, match="api: expected one of linen, nnx, nnx_optimized, got 'haiku'"):
+        interop.to_flax(HAND_LSTM, "haiku")
+
+
+def tensors(**changes):
+    shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "P": (1, 12)} | changes
+    return {name: zeros(*shape) for name, shape in shapes.items() if shape}
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ([zeros(1, 16, 3)], TypeError, "expected a dict with W, R and perhaps B and P, got list"),
+        ({}, ValueError, "expected W, R and perhaps B and P, got none"),
+        (tensors(R=None), ValueError, "got B, P, W"),
+        (tensors(X=(5, 2, 3)), ValueError, "got B, P, R, W, X"),
+        (tensors(W=(16, 3)), ValueError, r"W: expected shape \(D, GH, I\), D = 1 or 2, got \(16, 3\)"),
+        (tensors(B=(32,)), ValueError, r"B: expected shape \(D, 2GH\), D = 1 or 2, got \(32,\)"),
+        (tensors(P=(2, 12)), ValueError, r"P: expected shape \(D, 3H\), D = 1 or 2, got \(2, 12\)"),
+        (tensors(W=(3, 16, 3)), ValueError, r"W: expected shape \(D, GH, I\), D = 1 or 2, got \(3, 16, 3\)"),
+        (
+            tensors(W=(1, 12, 3), R=(1, 12, 4), B=(1, 24), P=None),
+            ValueError,
+            r"expected weight_hh .* got \(12, 4\)",
+        ),
+        (tensors(B=(1, 16)), ValueError, "B: expected 32 numbers to 16 rows of R, got 16"),
+        (
+            tensors(P=(1, 16)),
+            ValueError,
+            r"expected P \(3H,\) beside R \(4H, H\) of an LSTM, got P \(16,\), R \(16, 4\)",
+        ),
+        (tensors(W=(1, 4, 3), R=(1, 4, 4), B=(1, 8)), ValueError, r"expected P \(3H,\) beside R"),
+        (tensors(W=(1, 12, 3)), ValueError, r"weight_ih: expected shape \(16, I\), got \(12, 3\)"),
+        (tensors() | {"W": zeros(1, 16, 3, dtype=np.float16)}, TypeError, "W: expected .* got float16"),
+    ],
+)
+def test_from_onnx_refuses(source, error, message):
+    with pytest.raises(error, match="tensors: .*" + message):
+        interop.from_onnx(source)
+
+
+@pytest.mark.parametrize("direction", [1, -1, None])
+def test_from_onnx_refuses_another_direction(direction):
+    with pytest.raises(ValueError, match=f"direction: expected 0 to 0, got {direction}"):
+        interop.from_onnx(tensors(), direction)
+
+
+def test_to_onnx_refuses_two_directions_that_do_not_fit(rng):
+    params = draw("lstm", rng)
+    with pytest.raises(
+        TypeError, match=r"reverse: expected rnnlit\.lstm\.Params as in params, got rnnlit\.rnn\.Params"
+    ):
+        interop.to_onnx(params, draw("rnn", rng))
+    with pytest.raises(ValueError, match=r"reverse: expected sizes and dtype of params, W \(16, 3\) float32"):
+        interop.to_onnx(params, lstm.init(I + 2, H, rng=rng))
+    with pytest.raises(ValueError, match=r"got \(16, 3\) float64"):
+        interop.to_onnx(params, draw("lstm", rng, np.float64))
+
+
+# ---- Keras -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def keras(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "torch")
+        patch.setenv(
+            "KERAS_HOME", str(tmp_path_factory.mktemp("keras"))
+        )  # its settings file stays out of the home folder
+        module = library("keras")
+    assert module.backend.backend() == "torch"
+    return module
+
+
+KERAS = {"rnn": "SimpleRNN", "lstm": "LSTM"}
+
+# No SimpleRNN in float64: keras.ops.matmul, on which it stands, computes in float32 (Keras 3.15 with torch).
+KERAS_CASES = [("rnn", np.float32), ("lstm", np.float32), ("lstm", np.float64)]
+
+# Keras 3.15 itself, in get_weights: its variables have no `copy` keyword yet.
+keras_warns = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+
+def run_keras(keras, layer, x, state):
+    """Keras takes the batch first, and turns arrays into float32 unless told otherwise."""
+    x, *state = (
+        keras.ops.convert_to_tensor(array, dtype=array.dtype.name) for array in (x.swapaxes(0, 1), *state)
+    )
+    outputs = layer(x, initial_state=state)
+    h, *last = (output.detach().cpu().numpy() for output in outputs)
+    return [h.swapaxes(0, 1), *last]
+
+
+def keras_layer(keras, cell, dtype, **options):
+    layer = getattr(keras.layers, KERAS[cell])(
+        H, return_sequences=True, return_state=True, dtype=np.dtype(dtype).name, **options
+    )
+    layer.build((B, T, I))
+    return layer
+
+
+@pytest.mark.parametrize(("cell", "dtype"), KERAS_CASES)
+def test_keras_computes_the_same(keras, rng, cell, dtype):
+    params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    layer = keras_layer(keras, cell, dtype)
+    layer.set_weights(interop.to_keras(params))
+    assert_close(run_keras(keras, layer, x, state), run(cell, params, x, state), dtype)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize(("cell", "dtype"), KERAS_CASES)
+@keras_warns
+def test_from_keras_computes_the_same(keras, rng, cell, use_bias, dtype):
+    """With Keras' own start values, among them a forget bias of 1."""
+    x, state = draw_input(cell, rng, dtype)
+    layer = keras_layer(keras, cell, dtype, use_bias=use_bias)
+    params = interop.from_keras(layer)
+    if cell == "lstm" and use_bias:
+        np.testing.assert_array_equal(params.bias_ih, [0] * H + [1] * H + [0] * (2 * H))
+    assert_close(run(cell, params, x, state), run_keras(keras, layer, x, state), dtype)
+    assert_same(interop.from_keras(layer.get_weights()), params)
+    assert_same(interop.from_keras(layer.cell), params)
+
+
+def test_from_keras_refuses_other_layers(keras):
+    for layer, message in (
+        (keras.layers.GRU(H), "expected a Keras layer LSTM or SimpleRNN, got GRU"),
+        (
+            keras.layers.Bidirectional(keras.layers.LSTM(H)),
+            "expected a Keras layer LSTM or SimpleRNN, got Bidirectional",
+        ),
+        (keras.layers.LSTM(H), r"got shapes none \(build the layer first\)"),
+        (keras.layers.LSTM(H, activation="relu"), "expected activation tanh, got relu"),
+        (
+            keras.layers.LSTM(H, recurrent_activation="hard_sigmoid"),
+            "recurrent_activation sigmoid, got hard_sigmoid",
+        ),
+        (keras.layers.SimpleRNN(H, activation=None), "expected activation tanh, got linear"),
+    ):
+        with pytest.raises(ValueError, match="source: .*" + message):
+            interop.from_keras(layer)
+
+
+# ---- flax --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def jax():
+    return library("jax")
+
+
+@pytest.fixture(scope="module")
+def linen(jax):
+    library("flax")
+    return importlib.import_module("flax.linen")
+
+
+@pytest.fixture(scope="module")
+def nnx(jax):
+    library("flax")
+    return importlib.import_module("flax.nnx")
+
+
+def precise(jax, dtype):
+    """jax computes in float64 only where it is asked to."""
+    return jax.enable_x64(True) if dtype == np.float64 else nullcontext()
+
+
+def run_flax(step, x, state):
+    """Call step(carry, x_t) over the time. The carry is (c, h), or h for SimpleCell."""
+    carry = state[0] if len(state) == 1 else (state[1], state[0])
+    outputs = []
+    for x_t in x:
+        carry, h = step(carry, x_t)
+        outputs.append(np.asarray(h))
+    last = [carry] if len(state) == 1 else [carry[1], carry[0]]
+    return [np.stack(outputs), *map(np.asarray, last)]
+
+
+LINEN_CELLS = [("LSTMCell", "lstm"), ("OptimizedLSTMCell", "lstm"), ("SimpleCell", "rnn")]
+NNX_CELLS = [
+    ("LSTMCell", "lstm", "nnx"),
+    ("OptimizedLSTMCell", "lstm", "nnx_optimized"),
+    ("SimpleCell", "rnn", "nnx"),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "cell"), LINEN_CELLS)
+def test_linen_computes_the_same(jax, linen, rng, name, cell, dtype):
+    params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    module = getattr(linen, name)(H)
+    with precise(jax, dtype):
+        variables = {"params": interop.to_flax(params)}
+        got = run_flax(lambda carry, x_t: module.apply(variables, carry, x_t), x, state)
+    assert_close(got, run(cell, params, x, state), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "cell"), LINEN_CELLS)
+def test_from_linen_computes_the_same(jax, linen, rng, name, cell, dtype):
+    x, state = draw_input(cell, rng, dtype)
+    with precise(jax, dtype):
+        module = getattr(linen, name)(H, param_dtype=dtype, bias_init=linen.initializers.normal())
+        key = jax.random.key(0)
+        variables = module.init(key, module.initialize_carry(key, (B, I)), x[0])
+        expected = run_flax(lambda carry, x_t: module.apply(variables, carry, x_t), x, state)
+        params = interop.from_flax(variables)
+    assert params.bias_ih.all()
+    assert_close(run(cell, params, x, state), expected, dtype)
+    assert_same(interop.from_flax(variables["params"]), params)
+
+
+def nnx_cell(jax, nnx, name, dtype):
+    return getattr(nnx, name)(
+        I, H, param_dtype=dtype, dtype=dtype, bias_init=nnx.initializers.normal(), rngs=nnx.Rngs(0)
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "cell", "api"), NNX_CELLS)
+def test_nnx_computes_the_same(jax, nnx, rng, name, cell, api, dtype):
+    params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    with precise(jax, dtype):
+        module = nnx_cell(jax, nnx, name, dtype)
+        nnx.update(module, interop.to_flax(params, api))
+        got = run_flax(module, x, state)
+    assert_close(got, run(cell, params, x, state), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "cell", "api"), NNX_CELLS)
+def test_from_nnx_computes_the_same(jax, nnx, rng, name, cell, api, dtype):
+    x, state = draw_input(cell, rng, dtype)
+    with precise(jax, dtype):
+        module = nnx_cell(jax, nnx, name, dtype)
+        expected = run_flax(module, x, state)
+        params = interop.from_flax(nnx.to_pure_dict(nnx.state(module, nnx.Param)))
+    assert params.bias_ih.all()
+    assert_close(run(cell, params, x, state), expected, dtype)
+
+
+# ---- ONNX --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def onnx():
+    return library("onnx")
+
+
+def onnx_model(onnx, cell, feeds, directions=1):
+    """A model of one node that takes all of `feeds` as inputs."""
+    names = ["X", "W", "R", "B", "sequence_lens", "initial_h", *([] if cell == "rnn" else ["initial_c", "P"])]
+    outputs = ["Y", "Y_h", *([] if cell == "rnn" else ["Y_c"])]
+    inputs = [name if name in feeds else "" for name in names]
+    direction = {} if directions == 1 else {"direction": "bidirectional"}
+    operator = "RNN" if cell == "rnn" else "LSTM"
+    node = onnx.helper.make_node(operator, inputs, outputs, hidden_size=H, **direction)
+    kind = {name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in feeds.items()}
+    values = [
+        onnx.helper.make_tensor_value_info(name, kind[name], array.shape) for name, array in feeds.items()
+    ]
+    shapes = [(T, directions, B, H)] + [(directions, B, H)] * (len(outputs) - 1)
+    results = [
+        onnx.helper.make_tensor_value_info(*r) for r in zip(outputs, [kind["X"]] * 3, shapes, strict=False)
+    ]
+    graph = onnx.helper.make_graph([node], "cell", values, results)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 22)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model
+
+
+def run_onnxruntime(model, feeds):
+    runtime = library("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)
+
+
+def onnx_feeds(x, state, tensors):
+    """The inputs of the operator; ONNX takes the time first, as we do."""
+    D = len(tensors["W"])
+    return (
+        tensors
+        | {"X": x}
+        | {n: np.stack([s] * D) for n, s in zip(("initial_h", "initial_c"), state, strict=False)}
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_onnxruntime_computes_the_same(onnx, rng, cell):
+    """In float32; ONNX Runtime has no kernel for these operators in float64."""
+    dtype = np.float32
+    params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    feeds = onnx_feeds(x, state, interop.to_onnx(params))
+    Y, *last = run_onnxruntime(onnx_model(onnx, cell, feeds), feeds)
+    assert_close([Y[:, 0], *(s[0] for s in last)], run(cell, params, x, state), dtype)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_onnxruntime_in_two_directions_with_lengths(onnx, rng, cell):
+    """The backward direction reads each sequence from its own last step."""
+    dtype, lengths = np.float32, np.array([3, 5])
+    params, reverse, (x, state) = draw(cell, rng, dtype), draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    feeds = onnx_feeds(x, state, interop.to_onnx(params, reverse)) | {
+        "sequence_lens": lengths.astype(np.int32)
+    }
+    Y, *last = run_onnxruntime(onnx_model(onnx, cell, feeds, directions=2), feeds)
+    assert_close([Y[:, 0], *(s[0] for s in last)], run(cell, params, x, state, lengths), dtype)
+
+    def flip(array):
+        flipped = np.zeros_like(array)
+        for b, length in enumerate(lengths):
+            flipped[:length, b] = array[:length, b][::-1]
+        return flipped
+
+    back, *last_back = run(cell, reverse, flip(x), state, lengths)
+    assert_close([Y[:, 1], *(s[1] for s in last)], [flip(back), *last_back], dtype)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "lstm_peephole"])
+def test_onnx_reference_computes_the_same(onnx, rng, cell):
+    """ONNX' own evaluator, in float64."""
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator
+    dtype = np.float64
+    params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    feeds = onnx_feeds(x, state, interop.to_onnx(params))
+    Y, *last = evaluator(onnx_model(onnx, cell, feeds)).run(None, feeds)
+    assert_close([Y[:, 0], *(s[0] for s in last)], run(cell, params, x, state), dtype)
+
+
+def test_the_order_of_gates_matters(onnx, rng):
+    """With our own order, ONNX Runtime computes something else: the tests above can fail."""
+    params, (x, state) = draw("lstm", rng), draw_input("lstm", rng, np.float32)
+    wrong = {
+        "W": params.weight_ih[None],
+        "R": params.weight_hh[None],
+        "B": np.concatenate([params.bias_ih, params.bias_hh])[None],
+    }
+    feeds = onnx_feeds(x, state, wrong)
+    Y = run_onnxruntime(onnx_model(onnx, "lstm", feeds), feeds)[0]
+    assert np.abs(Y[:, 0] - run("lstm", params, x, state)[0]).max() > 0.1
+
+
+def test_onnx_says_the_order_that_the_table_says(onnx):
+    doc = onnx.defs.get_schema("LSTM").doc
+    gates = interop.GATE_ORDER["lstm"]["ONNX"].gates.replace(" ", "")
+    assert f"`W[{gates}]`" in doc and f"`R[{gates}]`" in doc and f"`Wb[{gates}]`" in doc
+    assert f"`P[{gates.replace('c', '')}]`" in doc
