@@ -25,10 +25,10 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 from machine import describe
 
-from rnnlit import lstm, rnn
+from rnnlit import gru, lstm, rnn
 
 SIZES = [(100, 32, 128, 128), (100, 64, 256, 256), (200, 32, 512, 512)]
-CELLS = {"rnn": rnn, "lstm": lstm}
+CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru}
 RESULT = pathlib.Path(__file__).parent / "results" / "numpy_cells.json"
 
 

@@ -8,6 +8,7 @@ torch's own fused kernels. On top of that:
     ================================  ======================================================================
     LSTM(..., forget_bias=1.0)        the forget gate's bias at the start, the sum of torch's two biases
     LSTM(..., chrono=T_max)           biases for memories of up to T_max steps (Tallec & Ollivier 2018)
+    GRU(..., reset_after=False)       the reset gate before the product, as Cho et al. (2014) published it
     layer(x, lengths=lengths)         padded batches in any order, without packing: zeros after the end, the
                                       true last states, the reverse direction from each sequence's own end
     layer(x, return_all_states=True)  the states of every layer and direction at every step, with gradient
@@ -15,7 +16,8 @@ torch's own fused kernels. On top of that:
     ================================  ======================================================================
 """
 
+from rnnlit.gru_torch import GRU
 from rnnlit.lstm_torch import LSTM
 from rnnlit.rnn_torch import RNN
 
-__all__ = ["LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN"]

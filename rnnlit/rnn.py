@@ -59,12 +59,35 @@ def init(
     *,
     rng: np.random.Generator,
     dtype: Any = np.float32,
+    recurrent: str = "uniform",
+    gain: float = 1.0,
 ) -> Params:
-    """Draw the weights from U(-1/sqrt(H), 1/sqrt(H)), as torch; biases are zero."""
+    """Draw the weights from U(-1/sqrt(H), 1/sqrt(H)), as torch; biases are zero.
+
+    recurrent: "orthogonal" draws weight_hh evenly among the matrices with
+    W^T W = gain^2 1 instead, so that all its singular values are `gain` (Saxe,
+    McClelland & Ganguli 2014). gain multiplies weight_hh in either case.
+
+    ValueError: another word for recurrent, or a gain that is not above 0.
+    """
     I, H = check_init(input_size, hidden_size, rng, dtype)
+    if recurrent not in ("uniform", "orthogonal"):
+        raise ValueError(
+            f"recurrent: expected 'uniform' or 'orthogonal', got {recurrent!r}"
+        )
+    if not 0 < gain < np.inf:
+        raise ValueError(f"gain: expected a finite number above 0, got {gain!r}")
     k = H**-0.5
-    weight_ih, weight_hh = (rng.uniform(-k, k, (H, n)).astype(dtype) for n in (I, H))
-    return Params(weight_ih, weight_hh, np.zeros(H, dtype), np.zeros(H, dtype))
+    weight_ih = rng.uniform(-k, k, (H, I))
+    if recurrent == "uniform":
+        weight_hh = rng.uniform(-k, k, (H, H))
+    else:
+        q, r = np.linalg.qr(rng.standard_normal((H, H)))
+        # With a positive diagonal of r, QR is unique, and q is even on the group.
+        weight_hh = q * np.sign(np.diagonal(r))
+    weight_hh *= gain
+    zero = np.zeros(H, dtype)
+    return Params(weight_ih.astype(dtype), weight_hh.astype(dtype), zero, zero.copy())
 
 
 def step(params: Params, x: np.ndarray, h: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkp
 WITHOUT_CHAPTER = {
     "rnnlit.nn": "the face of the torch modules; every chapter uses it",
     "rnnlit.fused_torch": "what the torch twins share; the pages show the twins",
-    "rnnlit.rnn": "what the LSTM chapter compares with; its own chapter is still to come",
+    "rnnlit.rnn": "what the other chapters compare with; its own chapter is still to come",
 }
 
 # What a page may define itself: page, then name, then what is wrong with it on purpose.

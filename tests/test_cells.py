@@ -5,17 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlit import lstm, lstm_1997, lstm_peephole, rnn
+from rnnlit import gru, lstm, lstm_1997, lstm_peephole, rnn
 from rnnlit.tools.gradcheck import central_differences, largest_difference
 from tests.tolerances import DIFFERENCES, TOLERANCE
 
 T, B, I, H = 5, 2, 3, 4
-CELLS = [rnn, lstm, lstm_1997, lstm_peephole]
+CELLS = [rnn, gru, lstm, lstm_1997, lstm_peephole]
+ONE_STATE = (rnn, gru)  # h, and no c
 cells = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__.split(".")[1])
 
 
 def state_names(cell):
-    return ["h"] if cell is rnn else ["h", "c"]
+    return ["h"] if cell in ONE_STATE else ["h", "c"]
 
 
 def draw(cell, T=T, B=B, I=I, H=H, dtype=np.float64, seed=0):
@@ -50,7 +51,7 @@ def test_forward_is_step_repeated(cell, dtype):
     run = cell.forward(params, x, *states)
     for t in range(T):
         new = cell.step(params, x[t], *states)
-        states = [new] if cell is rnn else list(new)
+        states = [new] if cell in ONE_STATE else list(new)
         for name, state in zip(state_names(cell), states, strict=True):
             np.testing.assert_allclose(getattr(run, name)[t], state, **TOLERANCE[dtype])
     for name, state in zip(state_names(cell), states, strict=True):

@@ -1,8 +1,10 @@
 """The plain cell: worked by hand, and what its gradient must do. (What cells share: test_cells.py.)"""
 
 import numpy as np
+import pytest
 
 from rnnlit import rnn
+from tests.tolerances import TOLERANCE
 
 
 def scalar_cell(w, u):
@@ -28,3 +30,68 @@ def test_gradient_over_a_lag_is_the_product_of_slopes_and_weights():
     slopes = 1 - run.h[:, 0, 0] ** 2
     for k in range(T):
         np.testing.assert_allclose(grads.x[k, 0, 0], 0.9 ** (T - 1 - k) * np.prod(slopes[k:]), rtol=1e-12)
+
+
+def test_gradient_stays_under_its_bound():
+    """|d(v . h_T) / d h_{T-k}| <= (sigma_max(W_hh) max slope)^k for |v| = 1, with slopes of these k steps."""
+    T, B, I, H = 9, 2, 3, 4
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        params = rnn.init(I, H, rng=rng, dtype=np.float64, gain=3.0)
+        x, v = rng.standard_normal((T, B, I)), rng.standard_normal((B, H))
+        v /= np.linalg.norm(v, axis=1, keepdims=True)
+        run = rnn.forward(params, x)
+        largest = np.linalg.norm(params.weight_hh, 2)
+        for k in range(1, T):
+            part = rnn.forward(params, x[T - k :], run.h[T - k - 1])
+            norms = np.linalg.norm(rnn.backward(params, part, dh_n=v).h0, axis=1)
+            slopes = (1 - run.h[T - k :] ** 2).max(axis=(0, 2))
+            assert (norms <= (largest * slopes) ** k * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("gain", [1.0, 1.7])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_orthogonal_weights_have_one_singular_value(gain, dtype):
+    params = rnn.init(3, 16, rng=np.random.default_rng(0), dtype=dtype, recurrent="orthogonal", gain=gain)
+    assert params.weight_hh.dtype == dtype
+    np.testing.assert_allclose(np.linalg.svd(params.weight_hh)[1], gain, **TOLERANCE[dtype])
+    np.testing.assert_allclose(
+        params.weight_hh.T @ params.weight_hh, gain**2 * np.eye(16), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_orthogonal_weights_are_even_on_the_group():
+    """Means over many draws: each entry 0, its square 1/H. With the signs of a plain QR the first fails."""
+    rng = np.random.default_rng(0)
+    draws = np.stack(
+        [rnn.init(2, 3, rng=rng, dtype=np.float64, recurrent="orthogonal").weight_hh for _ in range(4000)]
+    )
+    assert np.abs(draws.mean(axis=0)).max() < 0.05  # standard error 0.009
+    assert np.abs((draws**2).mean(axis=0) - 1 / 3).max() < 0.03  # standard error 0.005
+
+
+def test_gain_multiplies_the_recurrent_weights_alone():
+    one, two = (rnn.init(3, 4, rng=np.random.default_rng(1), gain=g) for g in (1.0, 2.0))
+    np.testing.assert_array_equal(two.weight_hh, 2 * one.weight_hh)
+    np.testing.assert_array_equal(two.weight_ih, one.weight_ih)
+
+
+def test_uniform_draw_is_the_one_of_old():
+    k, rng = 4**-0.5, np.random.default_rng(5)
+    weight_ih, weight_hh = (rng.uniform(-k, k, (4, n)).astype(np.float32) for n in (3, 4))
+    params = rnn.init(3, 4, rng=np.random.default_rng(5))
+    np.testing.assert_array_equal(params.weight_ih, weight_ih)
+    np.testing.assert_array_equal(params.weight_hh, weight_hh)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recurrent": "identity"}, "recurrent: expected 'uniform' or 'orthogonal', got 'identity'"),
+        ({"gain": 0}, "gain: expected a finite number above 0, got 0"),
+        ({"gain": float("nan")}, "gain: expected a finite number above 0, got nan"),
+    ],
+)
+def test_bad_initialisation_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        rnn.init(3, 4, rng=np.random.default_rng(0), **options)

@@ -377,6 +377,9 @@ def _in_order_of(
 def _from_order_of(library: str, argument: str, *arrays: np.ndarray, **peepholes: np.ndarray) -> Any:
     """Params, copied, from weight_ih, weight_hh and perhaps biases whose rows have the library's order."""
     weight_hh, rows = arrays[1], np.arange(len(arrays[1]))
+    if len(weight_hh) == 3 * weight_hh.shape[1]:  # a GRU, whose order of gates is not known here
+        shapes = "(H, H) of an RNN or (4H, H) of an LSTM"
+        raise ValueError(f"{argument}: expected weight_hh {shapes}, got {weight_hh.shape}")
     if len(weight_hh) == 4 * weight_hh.shape[1]:
         rows = _rows(_gates(library), GATES["lstm"], weight_hh.shape[1])
     # An array with another number of rows is left as it is: params_of refuses it and says why.

@@ -35,11 +35,12 @@ GATES: dict[str, tuple[str, ...]] = {
     "lstm": ("i", "f", "g", "o"),
     "lstm_peephole": ("i", "f", "g", "o"),
     "lstm_1997": ("i", "g", "o"),
+    "gru": ("r", "z", "n"),
 }
 
 _LAYOUT = "1"  # of the file; to be raised when an old file would be misread
 _FLOATS = ("F32", "F64")  # safetensors' names of float32 and float64
-_TORCH = {"RNN_TANH": "rnn", "LSTM": "lstm"}  # torch's mode -> our cell
+_TORCH = {"RNN_TANH": "rnn", "LSTM": "lstm", "GRU": "gru"}  # torch's mode -> our cell
 _FIELDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -152,9 +153,9 @@ def metadata(path: StrPath) -> dict[str, str]:
 
 
 def to_torch(params: tuple, layer: int = 0, reverse: bool = False) -> dict[str, Any]:
-    """Return one layer and direction of the `state_dict` of a `torch.nn.RNN` (tanh) or a `torch.nn.LSTM`.
+    """Return one layer and direction of the `state_dict` of a `torch.nn.RNN` (tanh), `LSTM` or `GRU`.
 
-    params          `rnn.Params` or `lstm.Params`
+    params          `rnn.Params`, `lstm.Params` or `gru.Params`
     layer, reverse  choose the names: `weight_ih_l0`; `weight_ih_l1_reverse` in the second layer, backwards
 
     The tensors are copies on the CPU and keep the dtype. Several layers go into one dict with `|`.
@@ -170,11 +171,12 @@ def to_torch(params: tuple, layer: int = 0, reverse: bool = False) -> dict[str, 
 
 
 def from_torch(source: Any, layer: int = 0, reverse: bool = False) -> Any:
-    """Return one layer and direction of `torch.nn.RNN` (tanh) or `torch.nn.LSTM` as `rnn` or `lstm` Params.
+    """Return one layer and direction of `torch.nn.RNN` (tanh), `LSTM` or `GRU` as Params of our cell.
 
     source  the module, or its `state_dict` with tensors on any device or with arrays as `load(path)` returns.
             A `state_dict` names neither cell nor activation: H rows of weight_hh are taken for an RNN with
-            tanh, 4 H rows for an LSTM.
+            tanh, 4 H rows for an LSTM, 3 H rows for a GRU. A GRU's Params do not say which form of the reset
+            gate they were trained with.
 
     The arrays are copies and keep the dtype. Where the source has no biases (`bias=False`) they are zero.
     ValueError: no such layer; a projection (`proj_size`), relu, or another number of gates.
@@ -226,7 +228,7 @@ def params_of(
     bias_hh: np.ndarray | None = None,
     **peepholes: np.ndarray,
 ) -> Any:
-    """Return the Params that these arrays make: of `rnn` for H rows of weight_hh, of `lstm` for 4 H.
+    """Return the Params that these arrays make: `rnn` for H rows of weight_hh, `lstm` for 4 H, `gru` for 3 H.
 
     argument   where the arrays come from, to be named in an error
     peepholes  weight_ci, weight_cf and weight_co make it `lstm_peephole`
@@ -234,10 +236,11 @@ def params_of(
     A missing bias is zero.  ValueError: shapes that fit neither.  TypeError: other dtypes, or several.
     """
     rows, H = weight_hh.shape if weight_hh.ndim == 2 else (0, 0)
-    cell = "rnn" if rows == H else "lstm_peephole" if peepholes else "lstm"
+    cell = "lstm_peephole" if peepholes else {H: "rnn", 3 * H: "gru"}.get(rows, "lstm")
     if not rows or rows != len(GATES[cell]) * H:
         raise ValueError(
-            f"{argument}: expected weight_hh (H, H) for an RNN or (4H, H) for an LSTM, got {weight_hh.shape}"
+            f"{argument}: expected weight_hh (H, H) for an RNN, (4H, H) for an LSTM or (3H, H) for a GRU, "
+            f"got {weight_hh.shape}"
         )
     bias_ih, bias_hh = (np.zeros(rows, weight_hh.dtype) if b is None else b for b in (bias_ih, bias_hh))
     # Found by name, and only now: the tools lie under the cells and import none of them.

@@ -1,0 +1,159 @@
+"""The GRU in torch against the reference, whose backward pass is derived by hand, and against torch.nn."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from rnnlit import gru, gru_torch
+from tests.tolerances import TOLERANCE
+
+B, T, I, H = 2, 5, 3, 4
+LENGTHS = [3, 5]
+EXACT = TOLERANCE[np.float64]
+both_forms = pytest.mark.parametrize("reset_after", [True, False])
+
+
+def draw(rng, dtype):
+    """Parameters (biases not zero), input and initial state."""
+    params = gru.init(I, H, rng=rng, dtype=dtype)
+    params = params._replace(**{n: rng.standard_normal(3 * H).astype(dtype) for n in ("bias_ih", "bias_hh")})
+    return params, rng.standard_normal((T, B, I)).astype(dtype), rng.standard_normal((B, H)).astype(dtype)
+
+
+def layer(**options):
+    torch.manual_seed(0)
+    return gru_torch.GRU(I, H, dtype=torch.float64, **options)
+
+
+def noise(*shape):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+@both_forms
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_twin_matches_reference(lengths, dtype, reset_after):
+    rng = np.random.default_rng(0)
+    params, x, h0 = draw(rng, dtype)
+    dh, dh_n = (rng.standard_normal(shape).astype(dtype) for shape in ((T, B, H), (B, H)))
+    run = gru.forward(params, x, h0, lengths, reset_after=reset_after)
+    grads = gru.backward(params, run, dh, dh_n)
+
+    leaves = [torch.tensor(a, requires_grad=True) for a in (*params, x, h0)]
+    twin = gru_torch.forward(gru.Params(*leaves[:4]), *leaves[4:], lengths, reset_after=reset_after)
+    ((twin.h * torch.tensor(dh)).sum() + (twin.h_n * torch.tensor(dh_n)).sum()).backward()
+    np.testing.assert_allclose(twin.h.detach(), run.h, **TOLERANCE[dtype])
+    np.testing.assert_allclose(twin.h_n.detach(), run.h_n, **TOLERANCE[dtype])
+    for mine, theirs in zip(leaves, (*grads.params, grads.x, grads.h0), strict=True):
+        np.testing.assert_allclose(mine.grad, theirs, **TOLERANCE[dtype])
+
+
+def test_step_is_torchs_cell():
+    torch.manual_seed(0)
+    cell = torch.nn.GRUCell(I, H, dtype=torch.float64)
+    ours = gru_torch.step(list(cell.parameters()), noise(B, I), noise(B, H))
+    torch.testing.assert_close(ours, cell(noise(B, I), noise(B, H)), **EXACT)
+
+
+@pytest.mark.parametrize("options", [{}, dict(num_layers=2, bidirectional=True, batch_first=True)])
+def test_plain_call_is_torchs(options):
+    ours = layer(**options)
+    theirs = torch.nn.GRU(I, H, dtype=torch.float64, **options)
+    theirs.load_state_dict(ours.state_dict())
+    for a, b in zip(ours(noise(B, T, I)), theirs(noise(B, T, I)), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_lengths_are_torchs_packed_sequences(bias):
+    ours = layer(num_layers=2, bidirectional=True, bias=bias)
+    x, hx = noise(T, B, I), noise(4, B, H)
+    packed = pack_padded_sequence(x, torch.tensor(LENGTHS), enforce_sorted=False)
+    out, h_n = torch.nn.GRU.forward(ours, packed, hx)
+    want = pad_packed_sequence(out, total_length=T)[0], h_n
+    weight = noise(T, B, 2 * H)
+    for arguments in (dict(lengths=LENGTHS), dict(lengths=LENGTHS, return_all_states=True)):
+        got = ours(x, hx, **arguments)
+        for a, b in zip(got[:2], want, strict=True):
+            torch.testing.assert_close(a, b, **EXACT)
+    gradients = [torch.autograd.grad((o * weight).sum(), list(ours.parameters())) for o in (got[0], want[0])]
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, **EXACT)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@both_forms
+def test_all_states_are_those_of_each_layer_and_direction(reset_after, batch_first):
+    ours = layer(num_layers=2, bidirectional=True, batch_first=batch_first, reset_after=reset_after)
+    x = noise(B, T, I) if batch_first else noise(T, B, I)
+    output, h_n, states = ours(x, lengths=LENGTHS, return_all_states=True)
+    torch.testing.assert_close(output, torch.cat([states.h[2], states.h[3]], -1), **EXACT)
+    h = states.h.transpose(1, 2) if batch_first else states.h
+    for b, length in enumerate(LENGTHS):
+        for k in range(4):
+            torch.testing.assert_close(h_n[k, b], h[k, 0 if k % 2 else length - 1, b], **EXACT)
+        assert not h[:, length:, b].any()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_reset_before_is_the_pure_forward(lengths, bias):
+    ours = layer(reset_after=False, bias=bias)
+    row = [*ours.all_weights[0], *([] if bias else [torch.zeros(3 * H).double()] * 2)]
+    want = gru_torch.forward(row, noise(T, B, I), noise(B, H), lengths, reset_after=False)
+    output, h_n = ours(noise(T, B, I), noise(1, B, H), lengths=lengths)
+    torch.testing.assert_close(output, want.h, **EXACT)
+    torch.testing.assert_close(h_n[0], want.h_n, **EXACT)
+
+
+@both_forms
+def test_padding_has_no_effect_and_gets_no_gradient(reset_after):
+    ours = layer(bidirectional=True, reset_after=reset_after)
+    x = noise(T, B, I)
+    other = x.clone()
+    other[3:, 0] = float("nan")
+    other.requires_grad_()
+    output, h_n = ours(other, lengths=LENGTHS)
+    assert torch.equal(output, ours(x, lengths=LENGTHS)[0])
+    (output.sum() + h_n.sum()).backward()
+    assert not other.grad[3:, 0].any() and other.grad[:3].isfinite().all()
+
+
+@both_forms
+def test_one_sequence_without_a_batch(reset_after):
+    ours = layer(num_layers=2, reset_after=reset_after)
+    batch, alone = ours(noise(T, 1, I)), ours(noise(T, 1, I)[:, 0])
+    torch.testing.assert_close(alone[0], batch[0][:, 0], **EXACT)
+    torch.testing.assert_close(alone[1], batch[1][:, 0], **EXACT)
+
+
+def test_the_repr_names_the_form():
+    assert repr(layer(reset_after=False)) == "GRU(3, 4, reset_after=False)"
+    assert repr(layer()) == "GRU(3, 4)"
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda: gru_torch.GRU(I, 0), ValueError, "hidden_size: expected a positive integer, got 0"),
+        (lambda: layer(reset_after=1), TypeError, "reset_after: expected True or False, got 1"),
+        (lambda: layer()(torch.zeros(T, B, I)), TypeError, "input: expected torch.float64 like the weights"),
+        (lambda: layer()(noise(T, B, H)), ValueError, r"input: .* I = 3, got \(5, 2, 4\)"),
+        (lambda: layer()(noise(T, B, I), noise(B, H)), ValueError, r"hx: expected shape \(1, 2, 4\)"),
+        (lambda: layer()(noise(T, B, I), lengths=[5, 6]), ValueError, "lengths: .* got 5 to 6"),
+        (
+            lambda: layer(reset_after=False)(pack_padded_sequence(noise(T, B, I), [5, 3])),
+            TypeError,
+            "input: expected a padded tensor, and lengths beside it, with reset_after=False",
+        ),
+        (
+            lambda: gru_torch.step([noise(4 * H, I)] * 4, noise(B, I), noise(B, H)),
+            ValueError,
+            "weight_ih: expected shape",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
