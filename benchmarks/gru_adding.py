@@ -3,9 +3,8 @@
     python benchmarks/gru_adding.py          writes benchmarks/results/gru_adding.json (some minutes)
     python benchmarks/gru_adding.py --seeds 1   a quick look
 
-Every net has 16 units, reads 60 steps and is trained by Adam (learning rate 0.01, gradient norm
-clipped at 1) on fresh batches of 50 sequences. Recorded for each seed: the training loss averaged
-over every 50 steps, the mean squared error on 2560 fresh sequences, and the number of parameters.
+Every net reads 60 steps and is trained as in benchmarks/adding.py. Recorded for each seed: the training loss
+averaged over every 50 steps, the mean squared error on 2560 fresh sequences, and the number of parameters.
 """
 
 from __future__ import annotations
@@ -23,37 +22,17 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
+from adding import EVERY, HIDDEN, train
 from machine import describe
 
 from rnnlit import gru, lstm, rnn
-from rnnlit.tools.data import adding
-from rnnlit.tools.optim import Adam
-from rnnlit.tools.reader import Reader, make_step
-from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "gru_adding.json"
-LENGTH, HIDDEN, BATCH, EVERY, FRESH = 60, 16, 50, 50, 2560
+LENGTH = 60
 BEFORE = SimpleNamespace(
     init=gru.init, forward=partial(gru.forward, reset_after=False), backward=gru.backward
 )
 CELLS = {"plain network": rnn, "LSTM": lstm, "GRU": gru, "GRU, reset before": BEFORE}
-
-
-def train(cell, steps, seed):
-    """One training: the loss curve, the error on fresh sequences, the number of the cell's parameters."""
-    rng = np.random.default_rng(seed)
-    reader = Reader(cell, 2, HIDDEN, 1, rng=rng)
-    history = fit(
-        make_step(reader, Adam(reader.params, lr=1e-2)),
-        lambda rng: adding(LENGTH, BATCH, rng),
-        steps=steps,
-        every=EVERY,
-        rng=rng,
-        progress=False,
-    )
-    x, y = adding(LENGTH, FRESH, np.random.default_rng(10**6))
-    error = float(((reader(x) - y) ** 2).mean())
-    return history["loss"], error, sum(array.size for array in reader.params.cell)
 
 
 def main() -> None:
@@ -67,7 +46,8 @@ def main() -> None:
     rows = []
     for name, cell in CELLS.items():
         for seed in range(arguments.seeds):
-            curve, error, size = train(cell, arguments.steps, seed)
+            curve, error = train(cell, LENGTH, {}, arguments.steps, seed)
+            size = sum(a.size for a in cell.init(2, HIDDEN, rng=np.random.default_rng(0)))
             print(f"{name:18} seed {seed}   test MSE {error:.5f}", flush=True)
             rows.append(
                 dict(name=name, seed=seed, parameters=size, test=round(error, 5))

@@ -1,7 +1,7 @@
 """GRU in torch: the twin of `rnnlit.gru`.   B batch, T steps, I inputs, H hidden;   blocks r z n.
 
 `step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. `GRU` is the layer for work: torch's own fused kernels, or on request the form of
+reference in nothing else. `GRU` is the layer for work: torch's own kernels, or on request the form of
 Cho et al. (2014), for which torch has none.
 """
 
@@ -100,7 +100,7 @@ class GRU(torch.nn.GRU):
     torch's call.
 
     reset_after: False computes the candidate from W_hn (r h) as Cho et al. (2014), with the same parameters.
-        No fused kernel does that; a loop over the steps does, with two products in each.
+        No kernel of torch does that; a loop over the steps does, with two products in each.
 
     ValueError, TypeError: a size that is no positive integer; reset_after no bool; what torch refuses itself.
     """

@@ -3,7 +3,7 @@
     from rnnlit.nn import LSTM          # instead of  from torch.nn import LSTM
 
 Constructor arguments, state_dict keys, initialisation and results are torch's, and the plain call runs
-torch's own fused kernels. On top of that:
+torch's own kernels. On top of that:
 
     ================================  ======================================================================
     LSTM(..., forget_bias=1.0)        the forget gate's bias at the start, the sum of torch's two biases
