@@ -4,13 +4,15 @@
 
 For each size the products of one forward and one backward pass are timed alone (x W_ih^T over all
 steps at once, h W_hh^T and da W_hh step by step, and the three products of the gradients), then the
-whole pass, in turn, in one run on one thread. What is recorded is the ratio of the two times in
+whole pass, in turn, in one run on one thread. `birnn` is a GRU in both directions, against the products
+of both. What is recorded is the ratio of the two times in
 each round, and its median. A ratio of 1 would mean that everything else is free.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -25,7 +27,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 from machine import describe
 
-from rnnlit import gru, lstm, rnn
+from rnnlit import birnn, gru, lstm, rnn
 
 SIZES = [(100, 32, 128, 128), (100, 64, 256, 256), (200, 32, 512, 512)]
 CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru}
@@ -63,6 +65,30 @@ def measure(cell, T, B, I, H, rounds, rng):
     return times[1:]
 
 
+def measure_both(cell, T, B, I, H, rounds, rng):
+    """The same for two chains of a cell, one in each direction."""
+    params = birnn.init(cell, I, H, rng=rng)
+    x, dh = (rng.standard_normal((T, B, n), dtype=np.float32) for n in (I, 2 * H))
+    sizes = H, params.forward.weight_hh.shape[0]
+    states = [[0.1 * rng.standard_normal((T, B, n), dtype=np.float32) for n in sizes] for _ in params]
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        for chain, (h, da) in zip(params, states, strict=True):
+            products(chain, x, h, da)
+        middle = time.perf_counter()
+        run = birnn.forward(cell, params, x)
+        forward = time.perf_counter()
+        birnn.backward(cell, params, run, dh=dh)
+        end = time.perf_counter()
+        times.append((middle - start, forward - middle, end - forward))
+    return times[1:]
+
+
+MEASURES = {name: functools.partial(measure, cell) for name, cell in CELLS.items()}
+MEASURES["birnn"] = functools.partial(measure_both, gru)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -75,9 +101,9 @@ def main() -> None:
         f"{'cell':5} {'(T, B, I, H)':22} {'products':>10} {'forward':>10} {'backward':>10}"
         "   ratio (quartiles)"
     )
-    for name, cell in CELLS.items():
+    for name, measured in MEASURES.items():
         for size in SIZES:
-            times = measure(cell, *size, arguments.rounds, np.random.default_rng(0))
+            times = measured(*size, arguments.rounds, np.random.default_rng(0))
             ratio = [(forward + backward) / alone for alone, forward, backward in times]
             low, median, high = statistics.quantiles(ratio, n=4)
             alone, forward, backward = (

@@ -3,10 +3,13 @@
 The libraries compute one and the same cell and store it differently. They stack the gates in another order,
 transpose the matrices, keep one bias or two, and pass the state as (h, c) or (c, h). `GATE_ORDER` says who
 does what, `table` prints it, and the converters read the order of the gates from it. The gate that Keras and
-ONNX call c is the candidate g.
+ONNX call c is the candidate g of an LSTM, and what they call h is the candidate n of a GRU.
 
 Keras and flax have one bias where there are two here. On the way out the two are summed. On the way back the
-sum becomes bias_ih and bias_hh is zero: the cell computes the same from other arrays.
+sum becomes bias_ih and bias_hh is zero: the cell computes the same from other arrays. In a GRU with the reset
+gate after the product, the candidate's two biases can't be summed, and both are kept.
+
+A GRU's Params, and its arrays in a library, do not say where the reset gate stands: the caller must.
 
 Sources: documentation and source of torch 2.13, Keras 3.15, flax 0.12 and ONNX 1.23 (operator set 22), and
 cuDNN's reference, under cudnnGetRNNWeightParams. The tests run torch, Keras, flax and ONNX Runtime; the
@@ -15,142 +18,60 @@ converters need NumPy alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from rnnlit.tools.interop_layout import GATE_ORDER, Layout, table
 from rnnlit.tools.weights import GATES, check_cell, params_of
 
+__all__ = [
+    "GATE_ORDER",
+    "Layout",
+    "from_flax",
+    "from_keras",
+    "from_onnx",
+    "table",
+    "to_flax",
+    "to_keras",
+    "to_onnx",
+]
 
-class Layout(NamedTuple):
-    """How a library stores one cell, in its own words."""
-
-    gates: str  # in the order in which they are stacked or numbered
-    input_weights: str
-    recurrent_weights: str
-    biases: str
-    peepholes: str
-    state: str  # in the order in which it is passed and returned
-
-
-NONE = "none"
-
-GATE_ORDER: dict[str, dict[str, Layout]] = {
-    "lstm": {
-        "rnnlit": Layout(
-            "i f g o",
-            "weight_ih (4H, I)",
-            "weight_hh (4H, H)",
-            "bias_ih (4H,), bias_hh (4H,)",
-            "weight_ci, weight_cf, weight_co (H,), in lstm_peephole",
-            "h, c",
-        ),
-        "torch": Layout(
-            "i f g o",
-            "weight_ih_l0 (4H, I)",
-            "weight_hh_l0 (4H, H)",
-            "bias_ih_l0 (4H,), bias_hh_l0 (4H,)",
-            NONE,
-            "h, c",
-        ),
-        "cuDNN": Layout(
-            "i f g o",
-            "matrices 0 to 3, each (H, I)",
-            "matrices 4 to 7, each (H, H)",
-            "one (H,) for each matrix",
-            NONE,
-            "h, c",
-        ),
-        "Keras 3": Layout(
-            "i f c o", "kernel (I, 4H)", "recurrent_kernel (H, 4H)", "bias (4H,)", NONE, "h, c"
-        ),
-        "flax linen": Layout(
-            "i f g o",
-            "ii, if, ig, io: kernel (I, H)",
-            "hi, hf, hg, ho: kernel (H, H)",
-            "hi, hf, hg, ho: bias (H,)",
-            NONE,
-            "c, h",
-        ),
-        "flax nnx": Layout(
-            "i f g o",
-            "ii, if_, ig, io: kernel (I, H)",
-            "hi, hf, hg, ho: kernel (H, H)",
-            "hi, hf, hg, ho: bias (H,)",
-            NONE,
-            "c, h",
-        ),
-        "flax nnx, OptimizedLSTMCell": Layout(
-            "i f g o",
-            "dense_i: kernel (I, 4H)",
-            "dense_h: kernel (H, 4H)",
-            "dense_h: bias (4H,)",
-            NONE,
-            "c, h",
-        ),
-        "ONNX": Layout(
-            "i o f c", "W (D, 4H, I)", "R (D, 4H, H)", "B (D, 8H), W's before R's", "P (D, 3H): i o f", "h, c"
-        ),
-    },
-    "rnn": {
-        "rnnlit": Layout(
-            NONE, "weight_ih (H, I)", "weight_hh (H, H)", "bias_ih (H,), bias_hh (H,)", NONE, "h"
-        ),
-        "torch": Layout(
-            NONE, "weight_ih_l0 (H, I)", "weight_hh_l0 (H, H)", "bias_ih_l0 (H,), bias_hh_l0 (H,)", NONE, "h"
-        ),
-        "cuDNN": Layout(NONE, "matrix 0 (H, I)", "matrix 1 (H, H)", "one (H,) for each matrix", NONE, "h"),
-        "Keras 3": Layout(NONE, "kernel (I, H)", "recurrent_kernel (H, H)", "bias (H,)", NONE, "h"),
-        "flax linen": Layout(NONE, "i: kernel (I, H)", "h: kernel (H, H)", "i: bias (H,)", NONE, "h"),
-        "flax nnx": Layout(
-            NONE, "dense_i: kernel (I, H)", "dense_h: kernel (H, H)", "dense_i: bias (H,)", NONE, "h"
-        ),
-        "ONNX": Layout(NONE, "W (D, H, I)", "R (D, H, H)", "B (D, 2H), W's before R's", NONE, "h"),
-    },
-}
 
 _CELLS = tuple(GATE_ORDER)
 _FLAX = ("linen", "nnx", "nnx_optimized")
-_KERAS = {"LSTM": "lstm", "LSTMCell": "lstm", "SimpleRNN": "rnn", "SimpleRNNCell": "rnn"}
-
-
-def table(cell: str = "lstm") -> str:
-    """Return one cell's part of `GATE_ORDER` as a table in Markdown.    ValueError: no such cell."""
-    if cell not in GATE_ORDER:
-        raise ValueError(f"cell: expected one of {', '.join(GATE_ORDER)}, got {cell!r}")
-    columns = sorted(Layout._fields, key=lambda name: name not in ("gates", "state"))  # what goes wrong most
-    rows = [("library", *columns), ("---",) * (1 + len(columns))]
-    rows += [
-        (library, *(getattr(layout, name) for name in columns))
-        for library, layout in GATE_ORDER[cell].items()
-    ]
-    return "\n".join(
-        "| " + " | ".join(field.replace("_", " ") if k == 0 else field for field in row) + " |"
-        for k, row in enumerate(rows)
-    )
+_KERAS = {"LSTM": "lstm", "SimpleRNN": "rnn", "GRU": "gru"}
+_KERAS |= {name + "Cell": cell for name, cell in _KERAS.items()}
 
 
 # ---- Keras 3 -----------------------------------------------------------------------------------------------
 
 
-def to_keras(params: tuple) -> list[np.ndarray]:
+def to_keras(params: tuple, *, reset_after: bool = True) -> list[np.ndarray]:
     """Return [kernel (I, GH), recurrent_kernel (H, GH), bias (GH,)] for `set_weights` of a Keras layer.
 
-    params  `lstm.Params` (G = 4) for a layer LSTM or `rnn.Params` (G = 1) for a layer SimpleRNN, with their
-            default activations. `unit_forget_bias` is a start value only, which `set_weights` replaces.
+    params  `lstm.Params` (G = 4) for a layer LSTM, `gru.Params` (G = 3) for GRU or `rnn.Params` (G = 1) for
+            SimpleRNN, with their default activations. `unit_forget_bias` is a start value only, which
+            `set_weights` replaces.
+    reset_after  of a GRU, as in the layer. True keeps both biases, as one array (2, 3H).
 
-    TypeError: another cell.  ValueError: shapes that do not fit each other.
+    TypeError: another cell.  ValueError: shapes that do not fit each other; reset_after=False for no GRU.
     """
     weight_ih, weight_hh, bias_ih, bias_hh = _in_order_of("Keras 3", params)
-    return [weight_ih.T.copy(), weight_hh.T.copy(), bias_ih + bias_hh]
+    is_gru = len(weight_hh) == 3 * weight_hh.shape[1]
+    if not is_gru and not reset_after:
+        raise ValueError("reset_after: expected gru.Params beside reset_after=False, got another cell")
+    bias = np.stack([bias_ih, bias_hh]) if is_gru and reset_after else bias_ih + bias_hh
+    return [weight_ih.T.copy(), weight_hh.T.copy(), bias]
 
 
 def from_keras(source: Any) -> Any:
-    """Return the Params of a Keras layer LSTM or SimpleRNN.
+    """Return the Params of a Keras layer LSTM, GRU or SimpleRNN.
 
     source  the layer, built, or its `get_weights()`: kernel, recurrent_kernel and (with use_bias) bias
 
+    Call our GRU with the layer's own `reset_after`. A bias (2, 3H) is that of True, (3H,) that of False.
     ValueError: another layer, other activations than tanh and sigmoid, arrays of other number or shape.
     TypeError: neither layer nor list, dtypes but float32 and float64.
     """
@@ -163,12 +84,15 @@ def from_keras(source: Any) -> Any:
         )
     arrays = [_array("source", f"array {k}", value) for k, value in enumerate(source)]
     dimensions = [array.ndim for array in arrays]
-    if dimensions not in ([2, 2], [2, 2, 1]):
+    two = dimensions == [2, 2, 2] and arrays[2].shape == (2, 3 * len(arrays[1]))
+    if dimensions not in ([2, 2], [2, 2, 1]) and not two:
         shapes = ", ".join(str(array.shape) for array in arrays) or "none (build the layer first)"
         raise ValueError(
-            f"source: expected kernel, recurrent_kernel (matrices) and bias (vector), got shapes {shapes}"
+            "source: expected kernel, recurrent_kernel (matrices) and bias (a vector, or (2, 3H) of a GRU), "
+            f"got shapes {shapes}"
         )
     kernel, recurrent_kernel, *bias = arrays
+    bias = [*bias[0]] if two else bias
     return _from_order_of("Keras 3", "source", kernel.T, recurrent_kernel.T, *bias)
 
 
@@ -176,9 +100,9 @@ def _check_keras_layer(layer: Any) -> None:
     """Refuse a layer that computes something else; its weights would be taken for those of our cell."""
     names = [kind.__name__ for kind in type(layer).__mro__ if kind.__name__ in _KERAS]
     if not names:
-        raise ValueError(f"source: expected a Keras layer LSTM or SimpleRNN, got {type(layer).__name__}")
+        raise ValueError(f"source: expected a Keras layer LSTM, GRU or SimpleRNN, got {type(layer).__name__}")
     expected = {"activation": "tanh"} | (
-        {"recurrent_activation": "sigmoid"} if _KERAS[names[0]] == "lstm" else {}
+        {} if _KERAS[names[0]] == "rnn" else {"recurrent_activation": "sigmoid"}
     )
     for attribute, name in expected.items():
         function = getattr(layer, attribute)
@@ -194,19 +118,23 @@ def _check_keras_layer(layer: Any) -> None:
 def to_flax(params: tuple, api: str = "linen") -> dict[str, dict[str, np.ndarray]]:
     """Return the parameters of a flax cell: layers by name, each with its kernel and perhaps its bias.
 
-    params  `lstm.Params` for LSTMCell or OptimizedLSTMCell, `rnn.Params` for SimpleCell
+    params  `lstm.Params` for LSTMCell or OptimizedLSTMCell, `gru.Params` for GRUCell, `rnn.Params` for
+            SimpleCell
     api     "linen": `cell.apply({"params": to_flax(params)}, (c, h), x)`; one form for both LSTM cells
-            "nnx": `nnx.update(cell, to_flax(params, "nnx"))` for LSTMCell or SimpleCell
+            "nnx": `nnx.update(cell, to_flax(params, "nnx"))` for LSTMCell, GRUCell or SimpleCell
             "nnx_optimized": likewise for nnx.OptimizedLSTMCell, which joins its gates into two layers
 
-    Mind the carry of both LSTM cells, which is (c, h).
-    TypeError: another cell.  ValueError: another api, shapes that do not fit each other.
+    Mind the carry of both LSTM cells, which is (c, h). GRUCell has the reset gate after the product; flax has
+    no cell with it before. That of nnx has no b_hn, the candidate's bias inside the reset: it must be zero.
+    TypeError: another cell.  ValueError: another api, shapes that do not fit each other; a b_hn for nnx.
     """
     if api not in _FLAX:
         raise ValueError(f"api: expected one of {', '.join(_FLAX)}, got {api!r}")
     weight_ih, weight_hh, bias_ih, bias_hh = _in_order_of("flax linen", params)
-    bias = bias_ih + bias_hh
-    if len(weight_hh) == weight_hh.shape[1]:
+    bias, H = bias_ih + bias_hh, weight_hh.shape[1]
+    if len(weight_hh) == 3 * H:
+        return _gru_to_flax(api, weight_ih, weight_hh, bias_ih, bias_hh)
+    if len(weight_hh) == H:
         i, h = ("i", "h") if api == "linen" else ("dense_i", "dense_h")
         return {i: {"kernel": weight_ih.T.copy(), "bias": bias}, h: {"kernel": weight_hh.T.copy()}}
     if api == "nnx_optimized":
@@ -222,8 +150,33 @@ def to_flax(params: tuple, api: str = "linen") -> dict[str, dict[str, np.ndarray
     return layers_i | {name: {"kernel": block.T.copy(), "bias": b.copy()} for name, block, b in blocks}
 
 
+def _gru_to_flax(
+    api: str, weight_ih: np.ndarray, weight_hh: np.ndarray, bias_ih: np.ndarray, bias_hh: np.ndarray
+) -> dict[str, dict[str, np.ndarray]]:
+    """The biases of r and z are summed, b_in and b_hn are not."""
+    H = weight_hh.shape[1]
+    bias, b_hn = np.concatenate([(bias_ih + bias_hh)[: 2 * H], bias_ih[2 * H :]]), bias_hh[2 * H :]
+    if api == "linen":
+        blocks = (np.split(array, 3) for array in (weight_ih, weight_hh, bias))
+        layers: dict[str, dict[str, np.ndarray]] = {}
+        for gate, w, u, b in zip(GATE_ORDER["gru"]["flax linen"].gates.split(), *blocks, strict=True):
+            layers["i" + gate] = {"kernel": w.T.copy(), "bias": b.copy()}
+            layers["h" + gate] = {"kernel": u.T.copy()}
+        layers["hn"]["bias"] = b_hn.copy()
+        return layers
+    if b_hn.any():
+        raise ValueError(
+            "params: expected b_hn = 0, the last H numbers of bias_hh, since nnx.GRUCell, unlike that of "
+            f"linen, has no bias inside the reset, got {b_hn.tolist()}"
+        )
+    return {
+        "dense_i": {"kernel": weight_ih.T.copy(), "bias": bias},
+        "dense_h": {"kernel": weight_hh.T.copy()},
+    }
+
+
 def from_flax(tree: Mapping[str, Any]) -> Any:
-    """Return the Params of a flax cell: LSTMCell, OptimizedLSTMCell or SimpleCell, of linen or of nnx.
+    """Return the Params of a flax cell: (Optimized)LSTMCell, GRUCell or SimpleCell, of linen or of nnx.
 
     tree  linen: the variables {"params": {...}} of the cell, or what stands under "params"
           nnx: `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`
@@ -238,6 +191,8 @@ def from_flax(tree: Mapping[str, Any]) -> Any:
             f"tree: expected a dict of layers, each a dict with its kernel, got {type(tree).__name__}"
         )
     keys = {f"{name}/{key}" for name, layer in tree.items() for key in layer}
+    if {"in/kernel", "hn/kernel"} <= keys:
+        return _gru_from_linen(tree, keys)
     for names_i, names_h in (
         (("i",), ("h",)),
         (("dense_i",), ("dense_h",)),
@@ -248,13 +203,32 @@ def from_flax(tree: Mapping[str, Any]) -> Any:
         for biased in (names_i, names_h):
             if keys == kernels | {f"{name}/bias" for name in biased}:
                 weight_ih, weight_hh = (_flax_stack(tree, names, "kernel") for names in (names_i, names_h))
+                if len(weight_hh) == 3 * weight_hh.shape[1] and biased is names_h:
+                    raise ValueError(
+                        "tree: expected the bias of a GRUCell of nnx in dense_i, got it in dense_h"
+                    )
                 return _from_order_of(
                     "flax linen", "tree", weight_ih, weight_hh, _flax_stack(tree, biased, "bias")
                 )
     raise ValueError(
         "tree: expected ii, if (or if_), ig, io with kernels and hi, hf, hg, ho with kernels and biases, "
+        "or ir, iz, in, hr, hz, hn with kernels and all but hr and hz with biases, "
         f"or i and h, or dense_i and dense_h, one with a bias, got {', '.join(sorted(keys)) or 'none'}"
     )
+
+
+def _gru_from_linen(tree: Mapping[str, Any], keys: set[str]) -> Any:
+    gates = GATE_ORDER["gru"]["flax linen"].gates.split()
+    names_i, names_h = ([side + gate for gate in gates] for side in "ih")
+    expected = {f"{name}/kernel" for name in names_i + names_h} | {
+        f"{name}/bias" for name in [*names_i, "hn"]
+    }
+    if keys != expected:
+        raise ValueError(f"tree: expected {', '.join(sorted(expected))}, got {', '.join(sorted(keys))}")
+    weights = [_flax_stack(tree, names, "kernel") for names in (names_i, names_h)]
+    bias_ih, b_hn = _flax_stack(tree, names_i, "bias"), _flax_stack(tree, ["hn"], "bias")
+    bias_hh = np.concatenate([np.zeros_like(bias_ih[: -len(b_hn)]), b_hn])
+    return _from_order_of("flax linen", "tree", *weights, bias_ih, bias_hh)
 
 
 def _flax_names(api: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -265,7 +239,7 @@ def _flax_names(api: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _flax_stack(tree: Mapping[str, Any], names: tuple[str, ...], key: str) -> np.ndarray:
+def _flax_stack(tree: Mapping[str, Any], names: Sequence[str], key: str) -> np.ndarray:
     """The kernels, transposed, or the biases of some layers, one under the other."""
     arrays = [_array("tree", f"{name}/{key}", tree[name][key]).T for name in names]
     if len({array.shape for array in arrays}) > 1 or arrays[0].ndim != (2 if key == "kernel" else 1):
@@ -279,12 +253,15 @@ def _flax_stack(tree: Mapping[str, Any], names: tuple[str, ...], key: str) -> np
 
 
 def to_onnx(params: tuple, reverse: tuple | None = None) -> dict[str, np.ndarray]:
-    """Return the inputs W (D, GH, I), R (D, GH, H) and B (D, 2GH) of the ONNX operators LSTM and RNN.
+    """Return the inputs W (D, GH, I), R (D, GH, H) and B (D, 2GH) of the ONNX operators LSTM, GRU and RNN.
 
-    params   `lstm.Params` (G = 4) or `rnn.Params` (G = 1); `lstm_peephole.Params` give P (D, 3H) as well
+    params   `lstm.Params` (G = 4), `gru.Params` (G = 3) or `rnn.Params` (G = 1); `lstm_peephole.Params` give
+             P (D, 3H) as well
     reverse  Params of the same kind and sizes for the backward direction of `direction="bidirectional"`
 
     B holds bias_ih and then bias_hh, so nothing is summed and `from_onnx` gives back the same arrays.
+    Both forms of a GRU have the same arrays: the operator's attribute linear_before_reset is 1 for our
+    reset_after=True, and its default 0 is our reset_after=False.
     TypeError: another cell, or two cells.  ValueError: shapes that do not fit.
     """
     one = _to_onnx("params", params)
@@ -315,12 +292,13 @@ def _to_onnx(argument: str, params: Any) -> dict[str, np.ndarray]:
 
 
 def from_onnx(tensors: Mapping[str, Any], direction: int = 0) -> Any:
-    """Return the Params of one direction of the ONNX operator LSTM or RNN.
+    """Return the Params of one direction of the ONNX operator LSTM, GRU or RNN.
 
     tensors    W, R, perhaps B (else zero), perhaps P (then `lstm_peephole.Params`), by these names, with D
     direction  0 forward (or the only one), 1 backward
 
-    The operator's attributes are not seen: its defaults are taken for granted, all but the direction.
+    The operator's attributes are not seen: its defaults are taken for granted, all but the direction, and
+    for a GRU linear_before_reset. Call our GRU with reset_after=True where that is 1.
     ValueError: other names, shapes or direction.  TypeError: no mapping, dtypes but float32 and float64.
     """
     if not isinstance(tensors, Mapping):
@@ -366,31 +344,27 @@ def _in_order_of(
     library: str, params: Any, argument: str = "params", cells: tuple[str, ...] = _CELLS
 ) -> list[np.ndarray]:
     """Weights and biases, copied, with their rows in the order of the library."""
-    rows = (
-        np.arange(len(params.weight_hh))
-        if check_cell(argument, params, cells) == "rnn"
-        else _rows(GATES["lstm"], _gates(library), params.weight_hh.shape[1])
-    )
+    cell, H = check_cell(argument, params, cells).removesuffix("_peephole"), params.weight_hh.shape[1]
+    rows = np.arange(H) if cell == "rnn" else _rows(GATES[cell], _gates(library, cell), H)
     return [array[rows].copy() for array in params[:4]]
 
 
 def _from_order_of(library: str, argument: str, *arrays: np.ndarray, **peepholes: np.ndarray) -> Any:
     """Params, copied, from weight_ih, weight_hh and perhaps biases whose rows have the library's order."""
     weight_hh, rows = arrays[1], np.arange(len(arrays[1]))
-    if len(weight_hh) == 3 * weight_hh.shape[1]:  # a GRU, whose order of gates is not known here
-        shapes = "(H, H) of an RNN or (4H, H) of an LSTM"
-        raise ValueError(f"{argument}: expected weight_hh {shapes}, got {weight_hh.shape}")
-    if len(weight_hh) == 4 * weight_hh.shape[1]:
-        rows = _rows(_gates(library), GATES["lstm"], weight_hh.shape[1])
+    cell = {3: "gru", 4: "lstm"}.get(len(weight_hh) / max(1, weight_hh.shape[1]))
+    if cell:
+        rows = _rows(_gates(library, cell), GATES[cell], weight_hh.shape[1])
     # An array with another number of rows is left as it is: params_of refuses it and says why.
     ordered = [np.array(a[rows] if len(a) == len(rows) else a, order="C") for a in arrays]
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return params_of(argument, **dict(zip(names, ordered, strict=False)), **peepholes)
 
 
-def _gates(library: str) -> list[str]:
+def _gates(library: str, cell: str) -> list[str]:
     """Order of the gates in a library, in our letters."""
-    return GATE_ORDER["lstm"][library].gates.replace("c", "g").split()
+    ours = {"lstm": {"c": "g"}, "gru": {"h": "n"}}[cell]
+    return [ours.get(gate, gate) for gate in GATE_ORDER[cell][library].gates.split()]
 
 
 def _rows(source: Any, target: Any, H: int) -> np.ndarray:

@@ -21,18 +21,20 @@ def truncated_gradients(
     window: int,
     h0: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Any]:
-    """All states, and the gradient for the parameters that windows of `window` steps give.
+    """All states, and the gradient that windows of `window` steps give the parameters.
 
         h    runs through all T steps and knows no windows
         dW = sum over windows of the dW that `cell.backward` finds within each
 
     cell: the module of a cell whose only state is h, such as `rnnlit.rnn`. x (T, B, I);
-    dh (T, B, H), the gradient of the loss for each state; h0 (B, H), zero if not given; the
-    last window is shorter where T is no multiple.  ->  h (T, B, H), and the cell's Params
+    dh (T, B, H), the gradient of the loss for each state; h0 (B, H), zero if not given;
+    the last window is shorter where T is no multiple.  ->  h (T, B, H), and the cell's
+    Params
 
-    With window >= T it is the whole gradient. Else every path over a border is missing: a step
-    learns from its own window alone. Windows stand side by side and do not overlap. Compare
-    Williams & Peng (1990), whose algorithm lies between epochwise and truncated backpropagation.
+    With window >= T it is the whole gradient. Else every path over a border is missing:
+    a step learns from its own window alone. Windows stand side by side and do not
+    overlap. Compare Williams & Peng (1990), whose algorithm lies between epochwise and
+    truncated backpropagation.
 
     ValueError, TypeError: a size below 1, an array of another shape or dtype.
     """
@@ -46,7 +48,9 @@ def truncated_gradients(
         part = slice(start, start + window)
         run = cell.forward(params, x[part], h)
         grads = cell.backward(params, run, dh=dh[part]).params
-        total = grads if total is None else type(grads)(*(a + b for a, b in zip(total, grads, strict=True)))
+        if total is not None:
+            grads = type(grads)(*(a + b for a, b in zip(total, grads, strict=True)))
+        total = grads
         states.append(run.h)
         h = run.h_n
     return np.concatenate(states), total

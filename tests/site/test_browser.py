@@ -383,3 +383,30 @@ def test_code_can_be_copied(visit) -> None:
     page.wait_for_selector("button.copybtn", state="attached")
     inputs = page.locator("div.cell_input div.highlight").count()
     assert page.locator("div.cell_input button.copybtn").count() == inputs > 0
+
+
+def test_glossary_is_searched_in_both_languages(visit) -> None:
+    page = visit("book/terminology.html").page
+    rows = page.locator(".rl-glossary tbody tr")
+    every = rows.count()
+    assert every > 60
+    field = page.get_by_label("Find a term")
+    for wanted, term in (("forget", "遗忘门"), ("遗忘", "forget gate")):
+        field.fill(wanted)
+        shown = rows.filter(visible=True)
+        assert 1 <= shown.count() < every / 10
+        assert term in shown.first.inner_text()
+    field.fill("no such term")
+    assert rows.filter(visible=True).count() == 0
+    field.fill("")
+    assert rows.filter(visible=True).count() == every
+
+
+def test_errata_lead_to_the_cells_that_show_them(visit) -> None:
+    visited = visit("book/errata.html")
+    links = visited.page.locator(".bd-article a[href*='#claim-']")
+    assert links.count() > 45
+    target = links.filter(has_text="lstm, L16").first.get_attribute("href")
+    visited.open(f"book/{target}")
+    cell = visited.page.locator(f"[id='{target.partition('#')[2]}']")
+    assert cell.is_visible() and "L16  reading A" in cell.inner_text()

@@ -10,13 +10,15 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from rnnlit import lstm, lstm_1997, lstm_peephole, rnn
-from rnnlit.tools import interop
+from rnnlit import gru, lstm, lstm_1997, lstm_peephole, rnn
+from rnnlit.tools import interop, interop_layout
 from rnnlit.tools.weights import GATES
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4
-CELLS = {"rnn": rnn, "lstm": lstm, "lstm_peephole": lstm_peephole}
+# gru has the reset gate after the product, gru_before before it.
+CELLS = {"rnn": rnn, "lstm": lstm, "lstm_peephole": lstm_peephole, "gru": gru, "gru_before": gru}
+ONE_STATE = ("rnn", "gru", "gru_before")
 DTYPES = [np.float32, np.float64]
 
 
@@ -34,13 +36,14 @@ def draw(cell, rng, dtype=np.float32):
 def draw_input(cell, rng, dtype):
     """An input (T, B, I) and the initial state: h, or h and c, each (B, H)."""
     x = rng.normal(size=(T, B, I)).astype(dtype)
-    return x, [rng.uniform(-1, 1, (B, H)).astype(dtype) for _ in range(1 if cell == "rnn" else 2)]
+    return x, [rng.uniform(-1, 1, (B, H)).astype(dtype) for _ in range(1 if cell in ONE_STATE else 2)]
 
 
 def run(cell, params, x, state, lengths=None):
     """All h (T, B, H) and the last state of our own cell."""
-    out = CELLS[cell].forward(params, x, *state, lengths=lengths)
-    return [out.h, out.h_n] if cell == "rnn" else [out.h, out.h_n, out.c_n]
+    options = {"reset_after": cell == "gru"} if cell.startswith("gru") else {}
+    out = CELLS[cell].forward(params, x, *state, lengths=lengths, **options)
+    return [out.h, out.h_n] if cell in ONE_STATE else [out.h, out.h_n, out.c_n]
 
 
 def assert_close(got, expected, dtype):
@@ -98,6 +101,8 @@ HAND = lstm_peephole.Params(
     weight_co=np.array([5, 6], np.float32),
 )
 HAND_LSTM = lstm.Params(*HAND[:4])
+# A GRU's gates r z n are the first three blocks, so their digits are 1, 2 and 3.
+HAND_GRU = gru.Params(HAND.weight_ih[:6], HAND.weight_hh[:6], HAND.bias_ih[:6], HAND.bias_hh[:6])
 HAND_RNN = rnn.Params(HAND.weight_ih[:2], HAND.weight_hh[:2], HAND.bias_ih[:2], HAND.bias_hh[:2])
 
 
@@ -189,6 +194,45 @@ def test_onnx_by_hand():
     np.testing.assert_array_equal(tensors["B"], [[11, 12, 100, 100]])
 
 
+def test_gru_by_hand():
+    kernel, recurrent_kernel, bias = interop.to_keras(HAND_GRU)
+    np.testing.assert_array_equal(
+        kernel,
+        [[211, 221, 111, 121, 311, 321], [212, 222, 112, 122, 312, 322], [213, 223, 113, 123, 313, 323]],
+    )
+    np.testing.assert_array_equal(
+        recurrent_kernel, [[-21, -23, -11, -13, -31, -33], [-22, -24, -12, -14, -32, -34]]
+    )
+    np.testing.assert_array_equal(bias, [[21, 22, 11, 12, 31, 32], [200, 200, 100, 100, 300, 300]])
+    np.testing.assert_array_equal(
+        interop.to_keras(HAND_GRU, reset_after=False)[2], [221, 222, 111, 112, 331, 332]
+    )
+    linen = {
+        "ir": {"kernel": [[111, 121], [112, 122], [113, 123]], "bias": [111, 112]},
+        "hr": {"kernel": [[-11, -13], [-12, -14]]},
+        "iz": {"kernel": [[211, 221], [212, 222], [213, 223]], "bias": [221, 222]},
+        "hz": {"kernel": [[-21, -23], [-22, -24]]},
+        "in": {"kernel": [[311, 321], [312, 322], [313, 323]], "bias": [31, 32]},
+        "hn": {"kernel": [[-31, -33], [-32, -34]], "bias": [300, 300]},
+    }
+    assert_tree(interop.to_flax(HAND_GRU), linen)
+    no_b_hn = HAND_GRU._replace(bias_hh=np.array([100, 100, 200, 200, 0, 0], np.float32))
+    joined = {
+        "dense_i": {
+            "kernel": np.hstack([linen[name]["kernel"] for name in ("ir", "iz", "in")]),
+            "bias": [111, 112, 221, 222, 31, 32],
+        },
+        "dense_h": {"kernel": np.hstack([linen[name]["kernel"] for name in ("hr", "hz", "hn")])},
+    }
+    assert_tree(interop.to_flax(no_b_hn, "nnx"), joined)
+    tensors = interop.to_onnx(HAND_GRU)
+    rows = [2, 3, 0, 1, 4, 5]
+    assert list(tensors) == ["W", "R", "B"]
+    np.testing.assert_array_equal(tensors["W"], HAND.weight_ih[rows][None])
+    np.testing.assert_array_equal(tensors["R"], HAND.weight_hh[rows][None])
+    np.testing.assert_array_equal(tensors["B"], [[21, 22, 11, 12, 31, 32, 200, 200, 100, 100, 300, 300]])
+
+
 # ---- there and back ----------------------------------------------------------------------------------------
 
 
@@ -208,6 +252,23 @@ def test_one_bias_there_and_back(rng, cell, api, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_gru_there_and_back(rng, dtype):
+    """Keras keeps both biases with reset_after; flax sums those of r and z; without, all are summed."""
+    params, (x, state) = draw("gru", rng, dtype), draw_input("gru", rng, dtype)
+    assert_same(interop.from_keras(interop.to_keras(params)), params)
+    before = interop.from_keras(interop.to_keras(params, reset_after=False))
+    assert_same_up_to_biases(before, params)
+    assert_close(run("gru_before", before, x, state), run("gru_before", params, x, state), dtype)
+    linen = interop.from_flax(interop.to_flax(params))
+    assert_close(run("gru", linen, x, state), run("gru", params, x, state), dtype)
+    np.testing.assert_array_equal(linen.bias_hh, [*[0] * (2 * H), *params.bias_hh[2 * H :]])
+    no_b_hn = params._replace(bias_hh=params.bias_hh * np.repeat([1, 1, 0], H).astype(dtype))
+    nnx = interop.from_flax(interop.to_flax(no_b_hn, "nnx"))
+    assert_close(run("gru", nnx, x, state), run("gru", no_b_hn, x, state), dtype)
+    assert all(array.flags.c_contiguous for array in (*before, *linen, *nnx))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_onnx_there_and_back(rng, cell, dtype):
     params, reverse = draw(cell, rng, dtype), draw(cell, rng, dtype)
@@ -217,7 +278,7 @@ def test_onnx_there_and_back(rng, cell, dtype):
     assert_same(interop.from_onnx(both, direction=1), reverse)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_absent_biases_are_zero(rng, cell):
     params = draw(cell, rng)
     zeros = np.zeros_like(params.bias_ih)
@@ -228,7 +289,7 @@ def test_absent_biases_are_zero(rng, cell):
     assert_same(interop.from_onnx(tensors), expected)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("convert", [interop.to_keras, interop.to_flax, interop.to_onnx])
 def test_nothing_is_shared(rng, cell, convert):
     """Overwriting what came out leaves what went in, and the other way round."""
@@ -260,31 +321,33 @@ def test_nothing_is_shared(rng, cell, convert):
 def test_table_is_markdown_with_a_row_for_each_library(cell):
     head, rule, *rows = interop.table(cell).splitlines()
     cells = [[entry.strip() for entry in line.strip("|").split("|")] for line in (head, rule, *rows)]
-    assert cells[0] == [
-        "library",
-        "gates",
-        "state",
-        "input weights",
-        "recurrent weights",
-        "biases",
-        "peepholes",
-    ]
+    weights_columns = ["input weights", "recurrent weights", "biases"]
+    assert (
+        cells[0]
+        == {
+            "lstm": ["library", "gates", "state", *weights_columns, "peepholes"],
+            "gru": ["library", "gates", "state", "reset", *weights_columns],
+            "rnn": ["library", "state", *weights_columns],
+        }[cell]
+    )
     assert set(cells[1]) == {"---"}
-    assert {row[0]: tuple(row[1:]) for row in cells[2:]} == {
-        k: (v.gates, v.state, v.input_weights, v.recurrent_weights, v.biases, v.peepholes)
-        for k, v in interop.GATE_ORDER[cell].items()
-    }
+    for row, (library_name, layout) in zip(cells[2:], interop_layout.GATE_ORDER[cell].items(), strict=True):
+        fields = [name.replace(" ", "_") for name in cells[0][1:]]
+        assert row == [library_name, *(getattr(layout, name) for name in fields)]
 
 
 def test_table_of_an_unknown_cell():
-    with pytest.raises(ValueError, match="cell: expected one of lstm, rnn, got 'lstm_2000'"):
+    with pytest.raises(ValueError, match="cell: expected one of lstm, rnn, gru, got 'lstm_2000'"):
         interop.table("lstm_2000")
 
 
 def test_each_order_has_the_same_four_gates():
     for name, layout in interop.GATE_ORDER["lstm"].items():
         assert sorted(layout.gates.replace("c", "g").split()) == ["f", "g", "i", "o"], name
+    for name, layout in interop.GATE_ORDER["gru"].items():
+        assert sorted(layout.gates.replace("h", "n").split()) == ["n", "r", "z"], name
     for name in ("rnnlit", "torch"):
+        assert tuple(interop.GATE_ORDER["gru"][name].gates.split()) == GATES["gru"]
         assert tuple(interop.GATE_ORDER["lstm"][name].gates.split()) == GATES["lstm"]
 
 
@@ -320,11 +383,16 @@ def zeros(*shape, dtype=np.float32):
         ([], ValueError, "got shapes none"),
         ([zeros(3, 16)], ValueError, r"got shapes \(3, 16\)"),
         (
-            [zeros(3, 12), zeros(4, 12), zeros(2, 12)],
+            [zeros(3, 12), zeros(4, 12), zeros(2, 16)],
             ValueError,
-            r"got shapes \(3, 12\), \(4, 12\), \(2, 12\)",
-        ),  # GRU
-        ([zeros(3, 12), zeros(4, 12), zeros(12)], ValueError, r"expected weight_hh .* got \(12, 4\)"),
+            r"got shapes \(3, 12\), \(4, 12\), \(2, 16\)",
+        ),
+        ([zeros(3, 20), zeros(4, 20), zeros(20)], ValueError, r"expected weight_hh .* got \(20, 4\)"),
+        (
+            [zeros(3, 16), zeros(4, 16), zeros(2, 12)],
+            ValueError,
+            r"bias_ih: expected shape \(16,\), got \(12,\)",
+        ),
         (
             [zeros(3, 12), zeros(4, 16), zeros(16)],
             ValueError,
@@ -363,7 +431,17 @@ def tree(**layers):
         ({}, ValueError, "got none"),
         ({"params": {"cell": {}}}, ValueError, "got none"),
         (tree(i={"kernel": (3, 4)}, h={"kernel": (4, 4)}), ValueError, "got h/kernel, i/kernel"),
-        (tree(hn={"kernel": (3, 4)}), ValueError, "got hn/kernel"),  # GRU
+        (tree(hn={"kernel": (3, 4)}), ValueError, "got hn/kernel"),
+        (
+            {name: interop.to_flax(HAND_GRU)[name] for name in ("in", "hn", "ir", "iz", "hr")},
+            ValueError,
+            "expected hn/bias, hn/kernel, hr/kernel, hz/kernel, .*, got hn/bias, hn/kernel, hr/kernel, in",
+        ),
+        (
+            tree(dense_i={"kernel": (3, 12)}, dense_h={"kernel": (4, 12), "bias": (12,)}),
+            ValueError,
+            "expected the bias of a GRUCell of nnx in dense_i",
+        ),
         (tree(i={"kernel": (3, 4), "bias": (4,)}, h={"kernel": (4, 5)}), ValueError, "expected weight_hh"),
         (
             tree(i={"kernel": (3, 4), "bias": (4, 1)}, h={"kernel": (4, 4)}),
@@ -392,6 +470,13 @@ def test_from_flax_refuses(source, error, message):
         interop.from_flax(source)
 
 
+def test_what_a_librarys_gru_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match=r"params: expected b_hn = 0, .* got \[300.0, 300.0\]"):
+        interop.to_flax(HAND_GRU, "nnx")
+    with pytest.raises(ValueError, match=r"reset_after: expected gru\.Params beside reset_after=False"):
+        interop.to_keras(HAND_LSTM, reset_after=False)
+
+
 def test_to_flax_refuses_another_api():
     with pytest.raises(ValueError, match="api: expected one of linen, nnx, nnx_optimized, got 'haiku'"):
         interop.to_flax(HAND_LSTM, "haiku")
@@ -414,9 +499,9 @@ def tensors(**changes):
         (tensors(P=(2, 12)), ValueError, r"P: expected shape \(D, 3H\), D = 1 or 2, got \(2, 12\)"),
         (tensors(W=(3, 16, 3)), ValueError, r"W: expected shape \(D, GH, I\), D = 1 or 2, got \(3, 16, 3\)"),
         (
-            tensors(W=(1, 12, 3), R=(1, 12, 4), B=(1, 24), P=None),
+            tensors(W=(1, 20, 3), R=(1, 20, 4), B=(1, 40), P=None),
             ValueError,
-            r"expected weight_hh .* got \(12, 4\)",
+            r"expected weight_hh .* got \(20, 4\)",
         ),
         (tensors(B=(1, 16)), ValueError, "B: expected 32 numbers to 16 rows of R, got 16"),
         (
@@ -467,10 +552,11 @@ def keras(tmp_path_factory):
     return module
 
 
-KERAS = {"rnn": "SimpleRNN", "lstm": "LSTM"}
+KERAS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU", "gru_before": "GRU"}
 
-# No SimpleRNN in float64: keras.ops.matmul, on which it stands, computes in float32 (Keras 3.15 with torch).
-KERAS_CASES = [("rnn", np.float32), ("lstm", np.float32), ("lstm", np.float64)]
+# No SimpleRNN or GRU in float64: keras.ops.matmul, on which they stand, computes in float32 (Keras 3.15 with
+# torch).
+KERAS_CASES = [(cell, np.float32) for cell in KERAS] + [("lstm", np.float64)]
 
 # Keras 3.15 itself, in get_weights: its variables have no `copy` keyword yet.
 keras_warns = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -487,6 +573,8 @@ def run_keras(keras, layer, x, state):
 
 
 def keras_layer(keras, cell, dtype, **options):
+    if cell == "gru_before":  # of "gru", True is the default of Keras
+        options["reset_after"] = False
     layer = getattr(keras.layers, KERAS[cell])(
         H, return_sequences=True, return_state=True, dtype=np.dtype(dtype).name, **options
     )
@@ -498,7 +586,8 @@ def keras_layer(keras, cell, dtype, **options):
 def test_keras_computes_the_same(keras, rng, cell, dtype):
     params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
     layer = keras_layer(keras, cell, dtype)
-    layer.set_weights(interop.to_keras(params))
+    form = {"reset_after": False} if cell == "gru_before" else {}
+    layer.set_weights(interop.to_keras(params, **form))
     assert_close(run_keras(keras, layer, x, state), run(cell, params, x, state), dtype)
 
 
@@ -519,11 +608,12 @@ def test_from_keras_computes_the_same(keras, rng, cell, use_bias, dtype):
 
 def test_from_keras_refuses_other_layers(keras):
     for layer, message in (
-        (keras.layers.GRU(H), "expected a Keras layer LSTM or SimpleRNN, got GRU"),
+        (keras.layers.Dense(H), "expected a Keras layer LSTM, GRU or SimpleRNN, got Dense"),
         (
             keras.layers.Bidirectional(keras.layers.LSTM(H)),
-            "expected a Keras layer LSTM or SimpleRNN, got Bidirectional",
+            "expected a Keras layer LSTM, GRU or SimpleRNN, got Bidirectional",
         ),
+        (keras.layers.GRU(H, activation="relu"), "expected activation tanh, got relu"),
         (keras.layers.LSTM(H), r"got shapes none \(build the layer first\)"),
         (keras.layers.LSTM(H, activation="relu"), "expected activation tanh, got relu"),
         (
@@ -572,11 +662,12 @@ def run_flax(step, x, state):
     return [np.stack(outputs), *map(np.asarray, last)]
 
 
-LINEN_CELLS = [("LSTMCell", "lstm"), ("OptimizedLSTMCell", "lstm"), ("SimpleCell", "rnn")]
+LINEN_CELLS = [("LSTMCell", "lstm"), ("OptimizedLSTMCell", "lstm"), ("SimpleCell", "rnn"), ("GRUCell", "gru")]
 NNX_CELLS = [
     ("LSTMCell", "lstm", "nnx"),
     ("OptimizedLSTMCell", "lstm", "nnx_optimized"),
     ("SimpleCell", "rnn", "nnx"),
+    ("GRUCell", "gru", "nnx"),
 ]
 
 
@@ -616,6 +707,8 @@ def nnx_cell(jax, nnx, name, dtype):
 @pytest.mark.parametrize(("name", "cell", "api"), NNX_CELLS)
 def test_nnx_computes_the_same(jax, nnx, rng, name, cell, api, dtype):
     params, (x, state) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    if cell == "gru":  # without b_hn, for which nnx.GRUCell has no place
+        params.bias_hh[2 * H :] = 0
     with precise(jax, dtype):
         module = nnx_cell(jax, nnx, name, dtype)
         nnx.update(module, interop.to_flax(params, api))
@@ -645,11 +738,21 @@ def onnx():
 
 def onnx_model(onnx, cell, feeds, directions=1):
     """A model of one node that takes all of `feeds` as inputs."""
-    names = ["X", "W", "R", "B", "sequence_lens", "initial_h", *([] if cell == "rnn" else ["initial_c", "P"])]
-    outputs = ["Y", "Y_h", *([] if cell == "rnn" else ["Y_c"])]
+    names = [
+        "X",
+        "W",
+        "R",
+        "B",
+        "sequence_lens",
+        "initial_h",
+        *([] if cell in ONE_STATE else ["initial_c", "P"]),
+    ]
+    outputs = ["Y", "Y_h", *([] if cell in ONE_STATE else ["Y_c"])]
     inputs = [name if name in feeds else "" for name in names]
     direction = {} if directions == 1 else {"direction": "bidirectional"}
-    operator = "RNN" if cell == "rnn" else "LSTM"
+    if cell == "gru":  # of "gru_before", 0 is the default of ONNX
+        direction["linear_before_reset"] = 1
+    operator = {"rnn": "RNN", "gru": "GRU", "gru_before": "GRU"}.get(cell, "LSTM")
     node = onnx.helper.make_node(operator, inputs, outputs, hidden_size=H, **direction)
     kind = {name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in feeds.items()}
     values = [
@@ -714,7 +817,7 @@ def test_onnxruntime_in_two_directions_with_lengths(onnx, rng, cell):
     assert_close([Y[:, 1], *(s[1] for s in last)], [flip(back), *last_back], dtype)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "lstm_peephole"])
+@pytest.mark.parametrize("cell", ["lstm", "lstm_peephole", "gru", "gru_before"])
 def test_onnx_reference_computes_the_same(onnx, rng, cell):
     """ONNX' own evaluator, in float64."""
     evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator
@@ -743,3 +846,19 @@ def test_onnx_says_the_order_that_the_table_says(onnx):
     gates = interop.GATE_ORDER["lstm"]["ONNX"].gates.replace(" ", "")
     assert f"`W[{gates}]`" in doc and f"`R[{gates}]`" in doc and f"`Wb[{gates}]`" in doc
     assert f"`P[{gates.replace('c', '')}]`" in doc
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru_before"])
+def test_the_form_of_a_gru_matters(onnx, rng, cell):
+    """The same arrays in the other form give something else."""
+    params, (x, state) = draw("gru", rng), draw_input("gru", rng, np.float32)
+    feeds = onnx_feeds(x, state, interop.to_onnx(params))
+    Y = run_onnxruntime(onnx_model(onnx, cell, feeds), feeds)[0][:, 0]
+    other = "gru_before" if cell == "gru" else "gru"
+    assert np.abs(Y - run(other, params, x, state)[0]).max() > 0.01
+
+
+def test_onnx_says_the_order_of_the_grus_gates_that_the_table_says(onnx):
+    doc = onnx.defs.get_schema("GRU").doc
+    gates = interop_layout.GATE_ORDER["gru"]["ONNX"].gates.replace(" ", "")
+    assert f"`W[{gates}]`" in doc and f"`R[{gates}]`" in doc and f"`Wb[{gates}]`" in doc

@@ -1,0 +1,278 @@
+"""LSTM with dropout in all the places that the literature puts it.
+
+B batch, T steps, I inputs, H hidden;   gates i f g o;   p is the probability to DROP.
+
+A mask is an argument: `draw` makes them, `forward` and `backward` take them, and
+without any the cell is `rnnlit.lstm`. Parameters are `lstm.Params`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnlit import lstm
+from rnnlit.dropout import check_p
+from rnnlit.dropout_masks import (
+    KINDS,
+    ON_CELL,
+    ON_STATE,
+    Masks,
+    check_kind,
+    check_masks,
+    draw,
+    evaluation,
+)
+from rnnlit.lstm import Params
+from rnnlit.tools.checks import (
+    check_array,
+    check_forward,
+    check_gradients,
+    check_params,
+)
+from rnnlit.tools.functions import sigmoid
+from rnnlit.tools.sequences import beyond, gradient_of_states, last, product
+
+__all__ = [
+    "KINDS",
+    "ON_CELL",
+    "ON_STATE",
+    "Dropped",
+    "Masks",
+    "Params",
+    "Run",
+    "backward",
+    "draw",
+    "evaluation",
+    "forward",
+]
+
+
+class Run(NamedTuple):
+    """What `forward` returns: the states, and what `backward` needs."""
+
+    h: np.ndarray  # (T, B, H) hidden states times the mask `out`, zero after the end
+    c: np.ndarray  # (T, B, H) cell states, likewise
+    h_n: np.ndarray  # (B, H) last row of h of each sequence
+    c_n: np.ndarray  # (B, H) last cell state of each sequence
+    state_n: np.ndarray  # (B, H) last hidden state, without `out`: h0 of a next piece
+    x: np.ndarray  # (T, B, I) the input, as it came
+    lengths: np.ndarray | None  # (B,)
+    gates: np.ndarray  # (T, B, 4H) activations of i f g o, g before its mask
+    h_before: np.ndarray  # (T, B, H) the hidden state that each step started from
+    c_before: np.ndarray  # (T, B, H) the cell state that each step started from
+    tanh_c: np.ndarray  # (T, B, H) of the new cell state, before zoneout
+    masks: Masks
+
+
+def forward(
+    params: Params,
+    x: np.ndarray,
+    masks: Masks | None = None,
+    h0: np.ndarray | None = None,
+    c0: np.ndarray | None = None,
+    lengths: Any = None,
+) -> Run:
+    """Run over whole sequences. With masks m and zoneout masks z, at each step:
+
+        a     = W_ih (m_x x) + b_ih + (m_W W_hh) (m_h h_{t-1}) + b_hh
+        i f o = sigma(a),  g = tanh(a)
+        c_new = m_c (f c_{t-1} + i m_g g)        h_new = o tanh(c_new)
+        c_t   = z_c c_{t-1} + (1 - z_c) c_new    h_t   = z_h h_{t-1} + (1 - z_h) h_new
+
+    The layer above reads m_out h_t. x (T, B, I); h0, c0 (B, H), zero if not given;
+    lengths (B,) for a padded batch.
+    TypeError, ValueError: an array of another type, dtype or shape; NaN in x.
+    """
+    T, B, H, dtype, lengths = check_forward(
+        params, Params, 4, x, lengths, h0=h0, c0=c0
+    )
+    m = check_masks(masks, T, B, x.shape[2], H, dtype)
+    weight_hh = (
+        params.weight_hh if m.weight_hh is None else m.weight_hh * params.weight_hh
+    )
+    gates = product(_times(m.x, x), params.weight_ih.T) + (
+        params.bias_ih + params.bias_hh
+    )
+    h, c = np.empty((T + 1, B, H), dtype), np.empty((T + 1, B, H), dtype)
+    tanh_c = np.empty((T, B, H), dtype)
+    h[0] = 0.0 if h0 is None else h0
+    c[0] = 0.0 if c0 is None else c0
+    for t in range(T):
+        a = gates[t] + _times(_at(m.h, t), h[t]) @ weight_hh.T
+        i, f, g, o = np.split(a, 4, axis=1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        c_new = _times(_at(m.c, t), f * c[t] + i * _times(_at(m.g, t), g))
+        tanh_c[t] = np.tanh(c_new)
+        c[t + 1] = _mix(_at(m.zoneout_c, t), c[t], c_new)
+        h[t + 1] = _mix(_at(m.zoneout_h, t), h[t], o * tanh_c[t])
+        gates[t] = np.concatenate([i, f, g, o], axis=1)
+
+    read = np.concatenate([h[:1], _times(m.out, h[1:])])
+    h_n, c_n, state_n = (last(states, lengths) for states in (read, c, h))
+    cells = c[1:].copy()
+    if lengths is not None:
+        padding = beyond(lengths, T)
+        read[1:][padding] = cells[padding] = 0.0
+    return Run(
+        read[1:],
+        cells,
+        h_n,
+        c_n,
+        state_n,
+        x,
+        lengths,
+        gates,
+        h[:-1],
+        c[:-1],
+        tanh_c,
+        m,
+    )
+
+
+def backward(
+    params: Params,
+    run: Run,
+    dh: np.ndarray | None = None,
+    dc: np.ndarray | None = None,
+    dh_n: np.ndarray | None = None,
+    dc_n: np.ndarray | None = None,
+) -> lstm.Grads:
+    """Backpropagation through time with the masks of the run. At each step:
+
+        dh += m_out times the gradient for what the layer above reads
+        dh_new = (1 - z_h) dh
+        dc_new = (1 - z_c) dc + dh_new o (1 - tanh(c_new)^2)
+        ds     = m_c dc_new
+        da     = slopes times [ds m_g g, ds c_{t-1}, ds m_g i, dh_new tanh(c_new)]
+        dc_{t-1} = z_c dc + f ds
+        dh_{t-1} = z_h dh + m_h (m_W W_hh)^T da
+
+    dh, dc (T, B, H) are the gradients for run.h and run.c; dh_n, dc_n (B, H) for
+    run.h_n and run.c_n; give one at least. Masks are constants.
+    """
+    _, H, dtype = check_params(params, Params, 4)
+    T, B, _ = run.h.shape
+    check_gradients((T, B, H), dtype, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
+    outer_h = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
+    outer_c = gradient_of_states(dc, dc_n, run.lengths, run.c.shape)
+    m = run.masks
+    weight_hh = (
+        params.weight_hh if m.weight_hh is None else m.weight_hh * params.weight_hh
+    )
+    da = np.empty((T, B, 4 * H), dtype)
+    dh, dc = np.zeros((B, H), dtype), np.zeros((B, H), dtype)
+    for t in reversed(range(T)):
+        i, f, g, o = np.split(run.gates[t], 4, axis=1)
+        if outer_h is not None:
+            dh = dh + _times(_at(m.out, t), outer_h[t])
+        if outer_c is not None:
+            dc = dc + outer_c[t]
+        dh_kept, dh_new = _unmix(_at(m.zoneout_h, t), dh)
+        dc_kept, dc_new = _unmix(_at(m.zoneout_c, t), dc)
+        dc_new = dc_new + dh_new * o * (1 - run.tanh_c[t] ** 2)
+        ds = _times(_at(m.c, t), dc_new)
+        written = _times(_at(m.g, t), ds)
+        da[t] = np.concatenate(
+            [
+                written * g * i * (1 - i),
+                ds * run.c_before[t] * f * (1 - f),
+                written * i * (1 - g**2),
+                dh_new * run.tanh_c[t] * o * (1 - o),
+            ],
+            axis=1,
+        )
+        dc = dc_kept + f * ds
+        dh = dh_kept + _times(_at(m.h, t), da[t] @ weight_hh)
+
+    flat, read = da.reshape(T * B, -1), _times(m.h, run.h_before).reshape(T * B, H)
+    dweight_ih = flat.T @ _times(m.x, run.x).reshape(T * B, -1)
+    dweight_hh = _times(m.weight_hh, flat.T @ read)
+    dbias = flat.sum(0)
+    grads = Params(dweight_ih, dweight_hh, dbias, dbias.copy())
+    return lstm.Grads(grads, _times(m.x, product(da, params.weight_ih)), dh, dc)
+
+
+class Dropped:
+    """An LSTM with one kind of dropout, in the shape of a cell, as `Reader` wants it.
+
+    Each `forward` in training draws new masks; `eval()` switches to `evaluation`,
+    `train()` back. Training mode is the start.
+
+        reader = Reader(Dropped("gal", 0.3, rng), I, H, O, rng=rng, ...)
+        reader.cell.eval()
+    """
+
+    def __init__(
+        self, kind: str, p: float, rng: np.random.Generator, **options: Any
+    ) -> None:
+        """kind, p, per_sequence, p_h as in `draw`; rng draws all masks."""
+        check_kind(kind)
+        unknown = sorted(set(options) - {"per_sequence", "p_h"})
+        if unknown:
+            raise TypeError(
+                f"options: expected per_sequence or p_h, got {', '.join(unknown)}"
+            )
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"rng: expected a numpy.random.Generator, got {type(rng).__name__}"
+            )
+        self.kind, self.p, self.rng, self.options = kind, check_p(p), rng, options
+        self.training = True
+
+    init = staticmethod(lstm.init)
+    backward = staticmethod(backward)
+
+    def train(self, mode: bool = True) -> Dropped:
+        """Draw masks from now on (mode=True), or not."""
+        self.training = mode
+        return self
+
+    def eval(self) -> Dropped:
+        """No randomness from now on."""
+        return self.train(False)
+
+    def forward(
+        self,
+        params: Params,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        c0: np.ndarray | None = None,
+        lengths: Any = None,
+    ) -> Run:
+        """`forward` with new masks in training, with those of `evaluation` else."""
+        I, H, dtype = check_params(params, Params, 4)
+        T, B, _ = check_array("x", x, ("T", "B", I), dtype).shape
+        if self.training:
+            masks = draw(
+                self.kind,
+                self.p,
+                T,
+                B,
+                I,
+                H,
+                rng=self.rng,
+                dtype=dtype,
+                **self.options,
+            )
+        else:
+            p_h = self.options.get("p_h")
+            masks = evaluation(self.kind, self.p, B, H, dtype=dtype, p_h=p_h)
+        return forward(params, x, masks, h0, c0, lengths)
+
+
+def _at(m: np.ndarray | None, t: int) -> np.ndarray | None:
+    return None if m is None else m[t if len(m) > 1 else 0]
+
+
+def _times(m: np.ndarray | None, value: np.ndarray) -> np.ndarray:
+    return value if m is None else m * value
+
+
+def _mix(z: np.ndarray | None, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    return new if z is None else z * old + (1 - z) * new
+
+
+def _unmix(z: np.ndarray | None, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (np.zeros_like(d), d) if z is None else (z * d, (1 - z) * d)
