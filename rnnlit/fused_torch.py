@@ -10,12 +10,12 @@ where cuDNN takes packed batches, `run_packed` does it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout
+from torch.nn.functional import dropout, linear
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnlit.tools.checks_torch import check_lengths
@@ -95,8 +95,8 @@ class Layers(NamedTuple):
     """What `run_layers` returns."""
 
     output: Tensor  # (T, B, D·N)
-    states: list[Tensor]  # (L·D, T, B, N) for each kind of state, in the order of time
-    last: list[Tensor]  # (L·D, B, N) for each kind of state
+    states: list[list[Tensor]]  # for each kind of state, in each of L·D rows, (T, B, N) in the order of time
+    last: list[list[Tensor]]  # likewise, (B, N)
 
 
 # Takes the row layer·D + direction, an input (T, B, I) in reading order, and the padding. Returns the states
@@ -104,8 +104,23 @@ class Layers(NamedTuple):
 RunRow = Callable[[int, Tensor, Padding | None], tuple[list[Tensor], list[Tensor]]]
 
 
-def run_layers(module: torch.nn.RNNBase, x: Tensor, lengths: Tensor | None, run_row: RunRow) -> Layers:
-    """Call `run_row` for all layers and directions over x (T, B, I), with dropout between the layers."""
+def mask(shape: Sequence[int], p: float, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A mask of the dtype and on the device of `like`: 0 with probability p, else 1/(1-p)."""
+    drawn = like.new_empty(shape)
+    return drawn.zero_() if p == 1 else drawn.bernoulli_(1 - p, generator=generator).div_(1 - p)
+
+
+def run_layers(
+    module: torch.nn.RNNBase,
+    x: Tensor,
+    lengths: Tensor | None,
+    run_row: RunRow,
+    generator: torch.Generator | None = None,
+) -> Layers:
+    """Call `run_row` for all layers and directions over x (T, B, I), with dropout between the layers.
+
+    generator: draws that dropout's masks; None: torch's own.
+    """
     padding = None
     if lengths is not None:
         padding = padding_of(lengths, x.shape[0], x.device)
@@ -113,19 +128,37 @@ def run_layers(module: torch.nn.RNNBase, x: Tensor, lengths: Tensor | None, run_
     directions = 2 if module.bidirectional else 1
     all_states, all_last = [], []
     for layer in range(module.num_layers):
-        if layer > 0:
+        if layer > 0 and generator is None:
             x = dropout(x, module.dropout, module.training)
+        elif layer > 0 and module.training and module.dropout:
+            x = x * mask(x.shape, module.dropout, x, generator)
         for direction in range(directions):
             row = layer * directions + direction
             states, last = run_row(row, turn(x, padding) if direction else x, padding)
             all_states.append([turn(state, padding) for state in states] if direction else states)
             all_last.append(last)
         x = torch.cat([states[0] for states in all_states[-directions:]], -1)
-    return Layers(
-        x,
-        [torch.stack(rows) for rows in zip(*all_states, strict=True)],
-        [torch.stack(rows) for rows in zip(*all_last, strict=True)],
-    )
+    return Layers(x, *([list(kind) for kind in zip(*rows, strict=True)] for rows in (all_states, all_last)))
+
+
+def cell_states(
+    weights: Sequence[Tensor], bias: bool, x: Tensor, h: Tensor, h0: Tensor, c0: Tensor
+) -> Tensor:
+    """All cell states (T, B, H) of an LSTM whose hidden states h (T, B, N) are known:  c_t = f c_{t-1} + i g
+
+    With h known, the gates of all steps come from one product each for x and h; what is left is elementwise.
+    """
+    H3 = weights[0].shape[0] // 4 * 3  # the output gate has no part in c
+    weight_ih, weight_hh, *others = (weight[:H3] for weight in weights)
+    bias_ih, bias_hh = others[:2] if bias else (None, None)
+    h_before = torch.cat([h0[None], h[:-1]])
+    i, f, g = (linear(x, weight_ih, bias_ih) + linear(h_before, weight_hh, bias_hh)).chunk(3, -1)
+    f, written = torch.sigmoid(f), torch.sigmoid(i) * torch.tanh(g)
+    c, cs = c0, []
+    for f_t, written_t in zip(f.unbind(), written.unbind(), strict=True):
+        c = torch.addcmul(written_t, f_t, c)
+        cs.append(c)
+    return torch.stack(cs)
 
 
 def run_packed(

@@ -1,8 +1,8 @@
 """GRU in torch: the twin of `rnnlit.gru`.   B batch, T steps, I inputs, H hidden;   blocks r z n.
 
 `step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. `GRU` is the layer for work: torch's own kernels, or on request the form of
-Cho et al. (2014), for which torch has none.
+reference in nothing else. `GRU` is the layer for work: torch's own kernels where they can do what is asked
+for, `rnnlit.scan_torch` where they can't, as in the form of Cho et al. (2014).
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
-from rnnlit.fused_torch import (
-    Padding,
-    as_input,
-    last_state,
-    padding_of,
-    run_layers,
-    run_packed,
-    time_first,
-)
+from rnnlit.fused_torch import last_state, padding_of
+from rnnlit.layer_torch import Layer
 from rnnlit.tools.checks import check_size
-from rnnlit.tools.checks_torch import check_cell, check_input, check_lengths, check_state
+from rnnlit.tools.checks_torch import check_cell, check_lengths
+from rnnlit.variants_row_torch import Row, run_scan, scan_gru
+from rnnlit.variants_row_torch import States as RowStates
+from rnnlit.variants_torch import check_variants
 
 
 class Run(NamedTuple):
@@ -93,24 +88,45 @@ def forward(
     return Run(states if padded is None else states.masked_fill(padded, 0), h)
 
 
-class GRU(torch.nn.GRU):
-    """Drop-in replacement of `torch.nn.GRU`, with lengths, all states and the other reset on request.
+class GRU(Layer, torch.nn.GRU):
+    """Drop-in replacement of `torch.nn.GRU`, with lengths, all states and the variants on request.
 
     Arguments, parameters, initialisation and results are torch's, and so is the speed: the plain call is
-    torch's call.
+    torch's call. The call itself is described at `Layer.forward`.
 
+    hidden_size: H; or a sequence of them, one for each layer.
     reset_after: False computes the candidate from W_hn (r h) as Cho et al. (2014), with the same parameters.
-        No kernel of torch does that; a loop over the steps does, with two products in each.
+        No kernel of torch does that; the scan does, with two products in each step.
+    orthogonal: at the start each block (H, H) of weight_hh is an orthogonal matrix (Saxe et al. 2014).
 
-    ValueError, TypeError: a size that is no positive integer; reset_after no bool; what torch refuses itself.
+    The following numbers are probabilities to drop, 0 <= p < 1. What is kept is divided by 1 - p, and nothing
+    is dropped in evaluation.
+
+    input_dropout: of the input of each layer and direction, one mask per sequence, the same at every step.
+    recurrent_dropout: of h_{t-1} where the gates and the candidate read it, one mask per sequence; the state
+        that z carries over stays whole. With input_dropout, the tied form of Gal & Ghahramani (2016).
+    output_dropout: of the output of the last layer, one mask per sequence; h_n and all states are without it.
+    candidate_dropout:  h_t = (1 - z) (m n) + z h_{t-1},  another mask at every step (Semeniuta et al. 2016).
+    weight_drop: of the entries of weight_hh in each layer and direction, one mask for the whole batch,
+        another at each call (Merity et al. 2018). The parameter and the state_dict stay whole.
+    zoneout: the probability that a unit keeps its old value, another mask at every step; in evaluation the
+        mean,  p h_{t-1} + (1 - p) h'  (Krueger et al. 2017). One number, for there is no c.
+    layer_norm: LN(W_ih x) and LN(W_hh h), the blocks r and z normalised together and n apart, each with its
+        own gain and shift; r multiplies the candidate's LN(W_hn h) + b_hn (Ba et al. 2016). With
+        reset_after=False, LN(W_hn (r h)).
+
+    All parameters that torch's layer has are drawn as torch draws them, and are the same under the same seed.
+
+    ValueError, TypeError: a size that is no positive integer; reset_after no bool; no probability; what torch
+    refuses itself.
     """
 
-    weight_ih_l0: Tensor
+    result = States
 
     def __init__(
         self,
         input_size: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
@@ -120,93 +136,41 @@ class GRU(torch.nn.GRU):
         dtype: Any = None,
         *,
         reset_after: bool = True,
+        orthogonal: bool = False,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        candidate_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
     ) -> None:
-        if not isinstance(reset_after, bool):
-            raise TypeError(f"reset_after: expected True or False, got {reset_after!r}")
-        super().__init__(
-            check_size("input_size", input_size),
-            check_size("hidden_size", hidden_size),
-            check_size("num_layers", num_layers),
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            device=device,
-            dtype=dtype,
+        variants = check_variants(
+            zoneout,
+            layer_norm=layer_norm,
+            reset_after=reset_after,
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            output_dropout=output_dropout,
+            candidate_dropout=candidate_dropout,
+            weight_drop=weight_drop,
         )
         self.reset_after = reset_after
+        H, L = self._set_up(variants, orthogonal, hidden_size, num_layers)
+        I = check_size("input_size", input_size)
+        super().__init__(I, H, L, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype)
+        self._complete()
 
-    def extra_repr(self) -> str:
-        """The arguments that are not the default's, as in torch, and the one of this class."""
-        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
+    def _scan(self, row: Row, *states: Tensor) -> RowStates:
+        return run_scan(scan_gru, row, self.variants, *states)
 
-    def forward(
-        self, input: Any, hx: Tensor | None = None, *, lengths: Any = None, return_all_states: bool = False
-    ) -> tuple[Any, ...]:
-        """Run over a batch of sequences; returns (output, h_n), and `States` too if they are asked for.
-
-        Input, hx, output and h_n are as in `torch.nn.GRU`; lengths and return_all_states, the errors and the
-        cost are as in `rnnlit.lstm_torch.LSTM.forward`, but that no state has to be computed twice. Without
-        reset_after, a packed sequence is refused: give the padded tensor and lengths.
-        """
-        batch = check_input(self, input)
-        if hx is not None:
-            rows = self.num_layers * (2 if self.bidirectional else 1)
-            check_state("hx", hx, (rows, *batch, self.hidden_size), self.weight_ih_l0)
-        if self.reset_after and lengths is None and not return_all_states:
-            return super().forward(input, hx)
-        if not self.reset_after and not isinstance(input, Tensor):
-            raise TypeError(
-                "input: expected a padded tensor, and lengths beside it, with reset_after=False, got a "
-                "PackedSequence"
-            )
-
-        x, lengths = time_first(self, input, lengths)
-        if self.reset_after and lengths is not None and not return_all_states:
-            if bool((lengths == x.shape[0]).all()):
-                return super().forward(input, hx)
-            if x.is_cuda:
-                return run_packed(super().forward, input, hx, lengths, self.batch_first)
-
-        rows, B = len(self.all_weights), x.shape[1]
-        h0 = x.new_zeros(rows, B, self.hidden_size) if hx is None else hx.reshape(rows, B, -1)
-        run = run_layers(self, x, lengths, lambda k, x, padding: self._run_row(k, x, padding, h0[k]))
-        output = as_input(self, input, run.output)
-        h_n = run.last[0].squeeze(1) if input.dim() == 2 else run.last[0]
-        if not return_all_states:
-            return output, h_n
-        return output, h_n, States(as_input(self, input, run.states[0]))
-
-    def check_forward_args(self, *args: Any) -> None:
-        """Override torch's own check, which `forward` would call after ours: checking twice takes time."""
-
-    def _run_row(
-        self, k: int, x: Tensor, padding: Padding | None, h0: Tensor
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
         """The states (T, B, H) of one layer and direction, and its last state (B, H).
 
         At the padding x is zero and a state is a mean of states and tanhs, so nothing can grow there.
         """
-        weights: list[Tensor] = list(self.all_weights[k])
-        if self.reset_after:
-            h, _ = torch.gru(x, h0[None], weights, self.bias, 1, 0.0, self.training, False, False)
-        else:
-            h = reset_before(weights, x, h0)
+        (h0,), padding = states, row.padding
+        h, _ = torch.gru(row.x, h0[None], list(row.weights), self.bias, 1, 0.0, self.training, False, False)
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]
-
-
-def reset_before(weights: Sequence[Tensor], x: Tensor, h: Tensor) -> Tensor:
-    """All states (T, B, H) with n = tanh(W_in x + b_in + W_hn (r h) + b_hn); the biases may be absent."""
-    weight_ih, weight_hh, *biases = weights
-    H2 = 2 * h.shape[-1]
-    bias_ih, bias_rz, bias_n = (biases[0], biases[1][:H2], biases[1][H2:]) if biases else (None, None, None)
-    weight_rz, weight_n = weight_hh[:H2], weight_hh[H2:]
-    hs = []
-    for a in linear(x, weight_ih, bias_ih).unbind():
-        r, z = torch.sigmoid(a[:, :H2] + linear(h, weight_rz, bias_rz)).chunk(2, 1)
-        n = torch.tanh(a[:, H2:] + linear(r * h, weight_n, bias_n))
-        h = n + z * (h - n)
-        hs.append(h)
-    return torch.stack(hs)

@@ -1,7 +1,8 @@
 """LSTM with peepholes in torch: the twin of `rnnlit.lstm_peephole`.   B batch, T steps, I inputs, H hidden.
 
 `step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. No fused kernel knows this cell, so there is no layer for work.
+reference in nothing else. No fused kernel knows this cell; the layer for work is
+`rnnlit.nn.LSTM(..., peephole=True)`.
 """
 
 from __future__ import annotations

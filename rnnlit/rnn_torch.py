@@ -1,7 +1,8 @@
 """The plain recurrent network in torch: the twin of `rnnlit.rnn`.   B batch, T steps, I inputs, H hidden.
 
 `step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. `RNN` is the layer for work: torch's own fused kernels.
+reference in nothing else. `RNN` is the layer for work: torch's own fused kernels where they can do what is
+asked for, `rnnlit.scan_torch` where they can't.
 """
 
 from __future__ import annotations
@@ -12,19 +13,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlit.fused_torch import (
-    SHUT,
-    Padding,
-    as_input,
-    flag_padding,
-    last_state,
-    padding_of,
-    run_layers,
-    run_packed,
-    time_first,
-)
+from rnnlit.fused_torch import SHUT, flag_padding, last_state, padding_of
+from rnnlit.layer_torch import Layer
 from rnnlit.tools.checks import check_size
-from rnnlit.tools.checks_torch import check_cell, check_input, check_lengths, check_state
+from rnnlit.tools.checks_torch import check_cell, check_lengths
+from rnnlit.variants_row_torch import Row, run_scan, scan_rnn
+from rnnlit.variants_row_torch import States as RowStates
+from rnnlit.variants_torch import check_variants
 
 
 class Run(NamedTuple):
@@ -73,21 +68,38 @@ def forward(params: Sequence[Any], x: Tensor, h0: Tensor | None = None, lengths:
     return Run(states if padded is None else states.masked_fill(padded, 0), h)
 
 
-class RNN(torch.nn.RNN):
-    """Drop-in replacement of `torch.nn.RNN`, with lengths and all states on request.
+class RNN(Layer, torch.nn.RNN):
+    """Drop-in replacement of `torch.nn.RNN`, with lengths, all states and the variants on request.
 
     Arguments, parameters, initialisation and results are torch's, and so is the speed: the plain call is
-    torch's call.
+    torch's call. The call itself is described at `Layer.forward`.
 
-    ValueError, TypeError: a size that is no positive integer; what torch refuses itself.
+    hidden_size: H; or a sequence of them, one for each layer.
+    orthogonal: at the start weight_hh is an orthogonal matrix (Saxe et al. 2014).
+
+    The following numbers are probabilities to drop, 0 <= p < 1. What is kept is divided by 1 - p, and nothing
+    is dropped in evaluation.
+
+    input_dropout: of the input of each layer and direction, one mask per sequence, the same at every step.
+    recurrent_dropout: of h_{t-1} where the sum reads it, one mask per sequence (Gal & Ghahramani 2016).
+    output_dropout: of the output of the last layer, one mask per sequence; h_n and all states are without it.
+    weight_drop: of the entries of weight_hh in each layer and direction, one mask for the whole batch,
+        another at each call (Merity et al. 2018). The parameter and the state_dict stay whole.
+    zoneout: the probability that a unit keeps its old value, another mask at every step; in evaluation the
+        mean,  p h_{t-1} + (1 - p) h'  (Krueger et al. 2017). One number, for there is no c.
+    layer_norm:  h = tanh(LN(W_ih x + W_hh h) + b),  with one gain and shift (Ba et al. 2016).
+
+    All parameters that torch's layer has are drawn as torch draws them, and are the same under the same seed.
+
+    ValueError, TypeError: a size that is no positive integer; no probability; what torch refuses itself.
     """
 
-    weight_ih_l0: Tensor
+    result = States
 
     def __init__(
         self,
         input_size: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         num_layers: int = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
@@ -96,60 +108,39 @@ class RNN(torch.nn.RNN):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        orthogonal: bool = False,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
     ) -> None:
-        super().__init__(
-            check_size("input_size", input_size),
-            check_size("hidden_size", hidden_size),
-            check_size("num_layers", num_layers),
-            nonlinearity=nonlinearity,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            device=device,
-            dtype=dtype,
+        variants = check_variants(
+            zoneout,
+            layer_norm=layer_norm,
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            output_dropout=output_dropout,
+            weight_drop=weight_drop,
         )
+        H, L = self._set_up(variants, orthogonal, hidden_size, num_layers)
+        I = check_size("input_size", input_size)
+        super().__init__(
+            I, H, L, nonlinearity, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
+        )
+        self._complete()
 
-    def forward(
-        self, input: Any, hx: Tensor | None = None, *, lengths: Any = None, return_all_states: bool = False
-    ) -> tuple[Any, ...]:
-        """Run over a batch of sequences; returns (output, h_n), and `States` too if they are asked for.
+    def _packs(self, x: Tensor) -> bool:
+        return x.is_cuda or not torch.is_grad_enabled()
 
-        Input, hx, output and h_n are as in `torch.nn.RNN`; lengths and return_all_states, the errors and the
-        cost are as in `rnnlit.lstm_torch.LSTM.forward`, but that no state has to be computed twice.
-        """
-        batch = check_input(self, input)
-        if hx is not None:
-            rows = self.num_layers * (2 if self.bidirectional else 1)
-            check_state("hx", hx, (rows, *batch, self.hidden_size), self.weight_ih_l0)
-        if lengths is None and not return_all_states:
-            return super().forward(input, hx)
+    def _scan(self, row: Row, *states: Tensor) -> RowStates:
+        return run_scan(scan_rnn, row, self.variants, *states, relu=self.nonlinearity == "relu")
 
-        x, lengths = time_first(self, input, lengths)
-        if lengths is not None and not return_all_states:
-            if bool((lengths == x.shape[0]).all()):
-                return super().forward(input, hx)
-            # Packing leaves out the padding, but its backward pass is slow on the CPU.
-            if x.is_cuda or not torch.is_grad_enabled():
-                return run_packed(super().forward, input, hx, lengths, self.batch_first)
-
-        rows, B = len(self.all_weights), x.shape[1]
-        h0 = x.new_zeros(rows, B, self.hidden_size) if hx is None else hx.reshape(rows, B, -1)
-        run = run_layers(self, x, lengths, lambda k, x, padding: self._run_row(k, x, padding, h0[k]))
-        output = as_input(self, input, run.output)
-        h_n = run.last[0].squeeze(1) if input.dim() == 2 else run.last[0]
-        if not return_all_states:
-            return output, h_n
-        return output, h_n, States(as_input(self, input, run.states[0]))
-
-    def check_forward_args(self, *args: Any) -> None:
-        """Override torch's own check, which `forward` would call after ours: checking twice takes time."""
-
-    def _run_row(
-        self, k: int, x: Tensor, padding: Padding | None, h0: Tensor
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
         """The states (T, B, H) of one layer and direction, and its last state (B, H)."""
-        weights: list[Tensor] = list(self.all_weights[k])
+        x, weights, padding, (h0,) = row.x, list(row.weights), row.padding, states
         relu = self.nonlinearity == "relu"
         if padding is not None and relu:
             # there a relu could grow past all bounds

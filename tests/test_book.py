@@ -26,6 +26,13 @@ NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkp
 WITHOUT_CHAPTER = {
     "rnnlit.nn": "the face of the torch modules; every chapter uses it",
     "rnnlit.fused_torch": "what the torch twins share; the pages show the twins",
+    "rnnlit.layer_torch": "what the three layers of rnnlit.nn share",
+    "rnnlit.variants_torch": "the variants of the layers: checks and parameters",
+    "rnnlit.variants_row_torch": "the variants of the layers: masks, one layer and direction at a time",
+    "rnnlit.scan_torch": "the recurrences with a closed-form backward pass, for the variants",
+    "rnnlit.scan_lstm_torch": "that of the LSTM",
+    "rnnlit.scan_gru_torch": "that of the GRU",
+    "rnnlit.cells_torch": "one step, for those who write their own loop",
     "rnnlit.search": "greedy and beam search over any model; the attention chapter uses it",
     "rnnlit.seq2seq_torch": "the encoder-decoder; the attention chapter builds it up",
 }

@@ -33,7 +33,7 @@ def test_readme_runs_and_prints_what_it_says():
 
 
 def test_readme_shows_both_halves_and_says_what_they_print():
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
     assert all(promised(block) for block in BLOCKS)
 
 
