@@ -24,6 +24,7 @@ class ScanGRU(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        keeps: bool,
         gates: Tensor,
         weight_hh: Tensor,
         bias_hh: Tensor | None,
@@ -31,56 +32,50 @@ class ScanGRU(torch.autograd.Function):
         reset_after: bool,
         *options: Any,
     ) -> Any:
-        """Run all steps, and keep what `backward` needs: the gates, the states and what r multiplies."""
+        """Run all steps; if `keeps`, keep what `backward` needs: gates, states and what r multiplies."""
         mask_h, mask_n, keep_h = options[:3]
         norm_rz, norm_n = Normed(*options[3:6]), Normed(*options[6:9])
         T, B, G = gates.shape
         H = G // 3
         bias_rz, bias_n = (None, None) if bias_hh is None else (bias_hh[: 2 * H], bias_hh[2 * H :])
-        first, last = _products(weight_hh, B, T, reset_after)
-        kept, h = gates.new_empty(T, B, G), gates.new_empty(T, B, H)
-        inner = gates.new_empty(T, B, H)  # what r multiplies
-        masked = None if mask_h is None else gates.new_empty(T, B, H)
-        reset = None if reset_after else gates.new_empty(T, B, H)  # r m_h h
-        normed = norm_rz.gain is not None
-        raw_rz = gates.new_empty(T, B, 2 * H) if normed else None  # W_hh h before it is normalised
-        raw_n = gates.new_empty(T, B, H) if normed else None
+        normed = norm_rz.gain is not None  # then the bias comes after; otherwise the product adds it
+        first, last = _products(weight_hh, B, T, reset_after, bias=None if normed else bias_hh)
+        S = T if keeps else 1  # how many steps to keep
+        kept, h = gates.new_empty(S, B, G), gates.new_empty(T, B, H)
+        inner = gates.new_empty(S, B, H)  # what r multiplies
+        masked = None if mask_h is None else gates.new_empty(S, B, H)
+        reset = None if reset_after else gates.new_empty(S, B, H)  # r m_h h
+        raw_rz = gates.new_empty(S, B, 2 * H) if normed else None  # W_hh h before it is normalised
+        raw_n = gates.new_empty(S, B, H) if normed else None
         old = h0
         for t in range(T):
-            seen = old if masked is None else torch.mul(old, at(mask_h, t), out=masked[t])
+            seen = old if masked is None else torch.mul(old, at(mask_h, t), out=at(masked, t))
+            gates_rz, gates_n = gates[t].split([2 * H, H], dim=1)
+            rz, n = at(kept, t).split([2 * H, H], dim=1)
             y = first.times(seen)
-            y_rz = y[:, : 2 * H]
+            y_rz, y_n = y[:, : 2 * H], y[:, 2 * H :]
             if raw_rz is not None:
-                raw_rz[t] = y_rz
-                y_rz = norm_rz(raw_rz[t])
-            rz = torch.add(gates[t, :, : 2 * H], y_rz, out=kept[t, :, : 2 * H])
-            if bias_rz is not None:
-                rz += bias_rz
-            rz.sigmoid_()
-            r, z, n = kept[t].split(H, dim=1)
-            if reset is None:
-                y_n = y[:, 2 * H :]
-            else:
-                inner[t] = seen
-                y_n = last.times(torch.mul(r, seen, out=reset[t]))
+                y_rz = _plus(norm_rz(at(raw_rz, t).copy_(y_rz)), bias_rz)
+            torch.add(gates_rz, y_rz, out=rz).sigmoid_()
+            r, z = rz.split(H, dim=1)
+            if reset is not None:
+                y_n = last.times(torch.mul(r, seen, out=at(reset, t)))
             if raw_n is not None:
-                raw_n[t] = y_n
-                y_n = norm_n(raw_n[t])
-            target = inner[t] if reset is None else n
-            if bias_n is None:
-                target.copy_(y_n)
-            else:
-                torch.add(y_n, bias_n, out=target)
+                y_n = _plus(norm_n(at(raw_n, t).copy_(y_n)), bias_n)
             if reset is None:
-                torch.addcmul(gates[t, :, 2 * H :], r, target, out=n)
+                torch.addcmul(gates_n, r, y_n, out=n)
             else:
-                n += gates[t, :, 2 * H :]
+                torch.add(gates_n, y_n, out=n)
+            if keeps:
+                at(inner, t).copy_(y_n if reset is None else seen)
             n.tanh_()
             written = n if mask_n is None else n * at(mask_n, t)
             torch.lerp(written, old, z, out=h[t])
             if keep_h is not None:
                 h[t].lerp_(old, at(keep_h, t))
             old = h[t]
+        if not keeps:
+            return h
         norms = (*options[3:5], *options[6:8])
         ctx.save_for_backward(
             weight_hh, h0, kept, h, inner, masked, reset, raw_rz, raw_n, *options[:3], *norms
@@ -144,7 +139,7 @@ class ScanGRU(torch.autograd.Function):
             if stays is not None:
                 dh += stays
         dweight = None
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[2]:
             seen = before(h, h0) if masked is None else masked
             if reset is None:
                 dweight = weight_gradient(through, seen)
@@ -153,14 +148,27 @@ class ScanGRU(torch.autograd.Function):
                 dweight = torch.cat([weight_gradient(through_rz, seen), weight_gradient(through_n, reset)])
         dbias = dy.sum((0, 1)) if ctx.bias else None
         of_norms = norm_rz.dgain, norm_rz.dshift, None, norm_n.dgain, norm_n.dshift, None
-        return da, dweight, dbias, dh, None, None, None, None, *of_norms
+        return None, da, dweight, dbias, dh, None, None, None, None, *of_norms
+
+
+def _plus(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y + bias
 
 
 def _products(
-    weight_hh: Tensor, B: int, T: int, reset_after: bool, backward: bool = False
+    weight_hh: Tensor,
+    B: int,
+    T: int,
+    reset_after: bool,
+    *,
+    bias: Tensor | None = None,
+    backward: bool = False,
 ) -> tuple[Recurrent, Recurrent]:
     """The product taken first in a step, and the one that waits for r: with reset_after one and the same."""
     H = weight_hh.shape[1]
-    parts = [weight_hh] if reset_after else [weight_hh[: 2 * H], weight_hh[2 * H :]]
-    products = [Recurrent(part.t() if backward else part, B, T) for part in parts]
+    parts = [slice(None)] if reset_after else [slice(0, 2 * H), slice(2 * H, None)]
+    products = []
+    for part in parts:
+        weight = weight_hh[part].t() if backward else weight_hh[part]
+        products.append(Recurrent(weight, B, T, None if bias is None else bias[part]))
     return products[0], products[-1]

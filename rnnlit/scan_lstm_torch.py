@@ -18,35 +18,38 @@ class ScanLSTM(torch.autograd.Function):
     """`rnnlit.scan_torch.lstm` as one node of the graph; its letters are those of that equation."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Any) -> Any:
-        """Run all steps, and keep what `backward` needs: the gates, the states and tanh(c')."""
+    def forward(
+        ctx: Any, keeps: bool, gates: Tensor, weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Any
+    ) -> Any:
+        """Run all steps; if `keeps`, keep what `backward` needs: the gates, the states and tanh(c')."""
         mask_h, mask_g, mask_c, keep_h, keep_c, peephole = options[:6]
         norm_h, norm_c = Normed(*options[6:9]), Normed(*options[9:12])
         T, B, G = gates.shape
         H = G // 4
         product = Recurrent(weight_hh, B, T)
-        kept = gates.new_empty(T, B, G)
-        h, c, tanh_c = (gates.new_empty(T, B, H) for _ in range(3))
-        fresh = c if keep_c is None else gates.new_empty(T, B, H)  # c'
-        masked = None if mask_h is None else gates.new_empty(T, B, H)
-        raw = None if norm_h.gain is None else gates.new_empty(T, B, G)  # W_hh h before it is normalised
+        S = T if keeps else 1  # how many steps to keep
+        kept, tanh_c = gates.new_empty(S, B, G), gates.new_empty(S, B, H)
+        h, c = gates.new_empty(T, B, H), gates.new_empty(T, B, H)
+        fresh = c if keep_c is None else gates.new_empty(S, B, H)  # c'
+        masked = None if mask_h is None else gates.new_empty(S, B, H)
+        raw = None if norm_h.gain is None else gates.new_empty(S, B, G)  # W_hh h before it is normalised
         old_h, old_c = h0, c0
         for t in range(T):
-            a, seen = kept[t], old_h
+            a, seen, tanh = at(kept, t), old_h, at(tanh_c, t)
             if masked is not None:
-                seen = torch.mul(old_h, at(mask_h, t), out=masked[t])
+                seen = torch.mul(old_h, at(mask_h, t), out=at(masked, t))
             if raw is None:
                 product.add(gates[t], seen, out=a)
             else:
-                raw[t] = product.times(seen)
-                torch.add(gates[t], norm_h(raw[t]), out=a)
+                y = at(raw, t).copy_(product.times(seen))
+                torch.add(gates[t], norm_h(y), out=a)
             i, f, g, o = a.split(H, dim=1)
             if peephole is not None:
                 i.addcmul_(peephole[0], old_c)
                 f.addcmul_(peephole[1], old_c)
             a[:, : 2 * H].sigmoid_()
             g.tanh_()
-            new = torch.mul(i, g, out=fresh[t])
+            new = torch.mul(i, g, out=at(fresh, t))
             if mask_g is not None:
                 new *= at(mask_g, t)
             new.addcmul_(f, old_c)
@@ -55,13 +58,15 @@ class ScanLSTM(torch.autograd.Function):
             if peephole is not None:
                 o.addcmul_(peephole[2], new)
             o.sigmoid_()
-            torch.tanh(norm_c(new), out=tanh_c[t])
-            torch.mul(o, tanh_c[t], out=h[t])
+            torch.tanh(norm_c(new), out=tanh)
+            torch.mul(o, tanh, out=h[t])
             if keep_c is not None:
                 torch.lerp(new, old_c, at(keep_c, t), out=c[t])
             if keep_h is not None:
                 h[t].lerp_(old_h, at(keep_h, t))
             old_h, old_c = h[t], c[t]
+        if not keeps:
+            return h, c
         norms = (*options[6:8], *options[9:11])
         apart = None if keep_c is None else fresh
         ctx.save_for_backward(weight_hh, h0, c0, kept, h, c, apart, tanh_c, masked, raw, *options[:6], *norms)
@@ -128,7 +133,7 @@ class ScanLSTM(torch.autograd.Function):
             if stays_h is not None:
                 dh += stays_h
         dweight = dpeephole = None
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[2]:
             dweight = weight_gradient(through, before(h, h0) if masked is None else masked)
         if peephole is not None:
             old = before(c, c0)
@@ -137,4 +142,4 @@ class ScanLSTM(torch.autograd.Function):
                 [(d * seen).sum((0, 1)) for d, seen in ((di, old), (df, old), (do, fresh))]
             )
         of_norms = norm_h.dgain, norm_h.dshift, None, norm_c.dgain, norm_c.dshift, None
-        return da, dweight, dh, dc, None, None, None, None, None, dpeephole, *of_norms
+        return None, da, dweight, dh, dc, None, None, None, None, None, dpeephole, *of_norms

@@ -24,7 +24,7 @@ from rnnlit.scan_gru_torch import ScanGRU
 from rnnlit.scan_lstm_torch import ScanLSTM
 from rnnlit.tools.matmul_torch import Recurrent
 from rnnlit.tools.norm_torch import Norm, Normed
-from rnnlit.tools.steps_torch import at, before, first_derivative_only, weight_gradient
+from rnnlit.tools.steps_torch import at, before, first_derivative_only, gradient_wanted, weight_gradient
 
 __all__ = ["GRUOptions", "LSTMOptions", "Norm", "RNNOptions", "gru", "lstm", "rnn"]
 
@@ -80,7 +80,8 @@ def lstm(
     """
     options = options or LSTMOptions()
     norms = *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
-    return ScanLSTM.apply(gates, weight_hh, h0, c0, *options[:6], *norms)
+    inputs = gates, weight_hh, h0, c0, *options[:6], *norms
+    return ScanLSTM.apply(_keeps(inputs), *inputs)
 
 
 def gru(
@@ -103,7 +104,8 @@ def gru(
     """
     options = options or GRUOptions()
     norms = *(options.norm_rz or NO_NORM), *(options.norm_n or NO_NORM)
-    return ScanGRU.apply(gates, weight_hh, bias_hh, h0, reset_after, *options[:3], *norms)
+    inputs = gates, weight_hh, bias_hh, h0, reset_after, *options[:3], *norms
+    return ScanGRU.apply(_keeps(inputs), *inputs)
 
 
 def rnn(
@@ -118,6 +120,11 @@ def rnn(
     """
     options = options or RNNOptions()
     return ScanRNN.apply(gates, weight_hh, h0, relu, *options[:2], *(options.norm or NO_NORM))
+
+
+def _keeps(inputs: tuple[Any, ...]) -> bool:
+    """Whether the steps are to be kept: not where no gradient is wanted, for that saves the memory."""
+    return gradient_wanted(*(value for value in inputs if isinstance(value, Tensor)))
 
 
 class ScanRNN(torch.autograd.Function):

@@ -179,6 +179,17 @@ def test_values_and_gradients_are_those_of_a_loop(scan, chosen, dtype):
     assert_same(gradients(ours, tensors), gradients(theirs, tensors), tolerance)
 
 
+@every_case
+def test_without_gradient_the_states_are_the_same(scan, chosen):
+    """There the gates of one step alone are kept."""
+    tensors, constants = draw(scan, chosen, torch.float64)
+    with_gradient = call(scan, tensors, constants)
+    with torch.no_grad():
+        without = call(scan, tensors, constants)
+    assert not any(state.requires_grad for state in without)
+    assert_same(without, with_gradient, CLOSE[torch.float64])
+
+
 @pytest.mark.parametrize("scan", SCANS)
 @pytest.mark.parametrize("packs", [False, True])
 def test_both_ways_of_the_product(scan, packs, monkeypatch):

@@ -25,10 +25,11 @@ class Recurrent:
     """A matrix that many small batches meet in turn.   weight (N, K)
 
     batch: how many rows at a time;   uses: how many products are to come
+    bias (N,): what `times` adds to each product, at no cost, if given
     """
 
-    def __init__(self, weight: Tensor, batch: int, uses: int) -> None:
-        self.weight_t = weight.t()
+    def __init__(self, weight: Tensor, batch: int, uses: int, bias: Tensor | None = None) -> None:
+        self.weight_t, self.bias = weight.t(), bias
         self.packed: Tensor | None = None
         settled = torch.are_deterministic_algorithms_enabled() or torch.compiler.is_compiling()
         if settled or uses < FEW:
@@ -37,11 +38,13 @@ class Recurrent:
             self.packed = _pack(weight, batch)
 
     def times(self, h: Tensor) -> Tensor:
-        """h W^T.   h (batch, K)  ->  (batch, N)"""
-        return torch.mm(h, self.weight_t) if self.packed is None else _linear(h, self.packed)
+        """h W^T + bias.   h (batch, K)  ->  (batch, N)"""
+        if self.packed is not None:
+            return _linear(h, self.packed, self.bias)
+        return torch.mm(h, self.weight_t) if self.bias is None else torch.addmm(self.bias, h, self.weight_t)
 
     def add(self, a: Tensor, h: Tensor, *, out: Tensor) -> Tensor:
-        """a + h W^T, written to `out`.   a (batch, N), h (batch, K)"""
+        """a + h W^T, without the bias, written to `out`.   a (batch, N), h (batch, K)"""
         if self.packed is None:
             return torch.addmm(a, h, self.weight_t, out=out)
         return torch.add(a, _linear(h, self.packed), out=out)
@@ -80,5 +83,5 @@ def _pack(weight: Tensor, batch: int) -> Tensor:
     return torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), batch)
 
 
-def _linear(h: Tensor, packed: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(h, packed, None, "none", [], "")
+def _linear(h: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(h, packed, bias, "none", [], "")

@@ -15,6 +15,11 @@ def at(mask: Tensor, t: int) -> Tensor:
     return mask[t if mask.shape[0] > 1 else 0]
 
 
+def gradient_wanted(*tensors: Tensor | None) -> bool:
+    """Whether a backward pass through these can come, so that a scan has to keep every step's gates."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
 def before(states: Tensor, first: Tensor) -> Tensor:
     """The state that each step started from.   states (T, B, N), first (B, N)  ->  (T, B, N)"""
     return torch.cat([first[None], states[:-1]])

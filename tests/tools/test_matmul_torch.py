@@ -69,6 +69,15 @@ def test_both_ways_compute_the_product(forced, packs, transposed):
 
 
 @BOTH
+def test_both_ways_add_the_bias(forced, packs):
+    weight, h, _ = draw()
+    bias = torch.linspace(-3, 3, N)
+    product = Recurrent(weight, B, USES, bias)
+    want = h.double() @ weight.double().t() + bias.double()
+    torch.testing.assert_close(product.times(h).double(), want, rtol=0, atol=K * 2**-24 * 10)
+
+
+@BOTH
 def test_the_product_sees_the_weights_of_its_own_time(forced, packs):
     """A packed copy is made for one call of the layer; the next one, after a training step, makes another."""
     weight, h, _ = draw()
