@@ -22,9 +22,9 @@ site: $(STAMP) $(GROUND) ## set up and build the site into _build/html, warnings
 test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
 	@$(PY) -m pytest -n 2 --dist loadfile
 
-interop: $(STAMP) ## compare weights with Keras, flax and ONNX Runtime themselves (installs them)
+interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels by Triton (installs them)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-interop.txt
-	@RNNLIT_INTEROP=1 $(PY) -m pytest tests/tools/test_interop.py
+	@RNNLIT_INTEROP=1 $(PY) -m pytest tests/tools/test_interop.py tests/test_lstm_triton.py tests/test_scan_gpu_torch.py
 
 notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
 	@$(PY) scripts/run_notebooks.py $(NB)

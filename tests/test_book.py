@@ -32,6 +32,8 @@ WITHOUT_CHAPTER = {
     "rnnlit.scan_torch": "the recurrences with a closed-form backward pass, for the variants",
     "rnnlit.scan_lstm_torch": "that of the LSTM",
     "rnnlit.scan_gru_torch": "that of the GRU",
+    "rnnlit.scan_lstm_triton": "that of the LSTM with fused kernels, for a GPU",
+    "rnnlit.scan_gpu_torch": "which way the recurrences take on a GPU",
     "rnnlit.cells_torch": "one step, for those who write their own loop",
     "rnnlit.search": "greedy and beam search over any model; the attention chapter uses it",
     "rnnlit.seq2seq_torch": "the encoder-decoder; the attention chapter builds it up",
@@ -209,6 +211,7 @@ def test_citations_resolve():
 
 def test_torch_is_imported_where_it_may_be():
     assert package.torch_imports(module_sources()) == []
+    assert package.triton_imports(module_sources()) == []
 
 
 def test_imports_go_down():

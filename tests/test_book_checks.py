@@ -358,6 +358,7 @@ SOURCES = {
     "rnnlit.rnn": "from rnnlit.tools import checks",
     "rnnlit.lstm": "from .tools.checks import check_array",
     "rnnlit.lstm_peephole": "from rnnlit import lstm",
+    "rnnlit.lstm_triton": "import torch\nimport triton",
     "rnnlit.scan_torch": "import torch",
     "rnnlit.rnn_torch": "from rnnlit.scan_torch import scan\nimport torch.nn",
     "rnnlit.lstm_torch": "from rnnlit import lstm, scan_torch\nfrom torch import nn",
@@ -376,6 +377,7 @@ def changed(module, source):
 
 def test_good_package_passes():
     assert package.torch_imports(SOURCES) == []
+    assert package.triton_imports(SOURCES) == []
     assert package.import_direction(SOURCES) == []
 
 
@@ -403,6 +405,9 @@ def test_torch_in_the_wrong_place_is_found(module, source):
         ("rnnlit.lstm", "from rnnlit.lstm_torch import LSTM", "that is up"),
         ("rnnlit.lstm_torch", "from rnnlit import nn", "that is up"),
         ("rnnlit.nn", "from rnnlit.practice.adding import train", "that is up"),
+        ("rnnlit.lstm_triton", "from rnnlit.lstm_torch import LSTM", "that is up"),
+        ("rnnlit.lstm", "def f():\n    import rnnlit.lstm_triton", "that is up"),
+        ("rnnlit.lstm_torch", "def f():\n    import rnnlit.lstm_triton", ""),
         ("rnnlit.lstm_torch", "from rnnlit.rnn_torch import RNN", "twins share"),
         ("rnnlit.lstm", "from rnnlit import lstm_peephole", "a circle"),
         ("rnnlit.tools", "from rnnlit.tools.checks import check_array", ""),
@@ -410,6 +415,21 @@ def test_torch_in_the_wrong_place_is_found(module, source):
 )
 def test_import_in_the_wrong_direction_is_found(module, source, words):
     findings = package.import_direction(changed(module, source))
+    assert any(words in finding for finding in findings) if words else findings == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "words"),
+    [
+        ("rnnlit.lstm_torch", "import triton", "only a module"),
+        ("rnnlit.lstm_torch", "def f():\n    import triton.language", "only a module"),
+        ("rnnlit.lstm_torch", "from rnnlit import lstm_triton", "inside a function"),
+        ("rnnlit.lstm_torch", "def f():\n    from rnnlit.lstm_triton import step", ""),
+    ],
+)
+def test_triton_in_the_wrong_place_is_found(module, source, words):
+    assert package.torch_imports(changed(module, source)) == []
+    findings = package.triton_imports(changed(module, source))
     assert any(words in finding for finding in findings) if words else findings == []
 
 

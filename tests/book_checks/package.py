@@ -33,11 +33,12 @@ def imports(source: str, module: str = "") -> list[tuple[str, bool]]:
 
 def is_torch_module(module: str) -> bool:
     """Tell whether a module of the package may be built on torch."""
-    return module == "rnnlit.nn" or module.startswith("rnnlit.practice") or module.endswith("_torch")
+    ends = module.endswith(("_torch", "_triton"))
+    return module == "rnnlit.nn" or module.startswith("rnnlit.practice") or ends
 
 
 def torch_imports(sources: Mapping[str, str]) -> list[str]:
-    """Torch is for `*_torch`, `nn` and `practice`; a tool imports it inside a function and says so."""
+    """Torch is for what `is_torch_module` names; a tool imports it inside a function and says so."""
     wrong = []
     for module, source in sources.items():
         when = [now for name, now in imports(source, module) if name.split(".")[0] == "torch"]
@@ -55,18 +56,34 @@ def torch_imports(sources: Mapping[str, str]) -> list[str]:
     return wrong
 
 
-LAYERS = ("tools", "NumPy", "torch", "nn", "practice")
+def triton_imports(sources: Mapping[str, str]) -> list[str]:
+    """Triton, which torch for the CPU lacks, is for `*_triton`; those are imported inside functions."""
+    wrong = []
+    for module, source in sources.items():
+        if module.endswith("_triton"):
+            continue
+        for name, now in imports(source, module):
+            if name.split(".")[0] == "triton":
+                wrong.append(f"{module}: imports triton; only a module *_triton may")
+            elif now and any(part.endswith("_triton") for part in name.split(".")):
+                wrong.append(f"{module}: imports {name} when it is imported; do so inside a function")
+    return wrong
+
+
+LAYERS = ("tools", "NumPy", "triton", "torch", "nn", "practice")
 
 
 def layer(module: str) -> int:
-    """Return how far up a module stands: tools 0, NumPy 1, *_torch 2, nn 3, practice 4."""
+    """Return how far up a module stands: tools 0, NumPy 1, *_triton 2, *_torch 3, nn 4, practice 5."""
     if module == "rnnlit" or module.startswith("rnnlit.tools"):
         return 0
     if module.startswith("rnnlit.practice"):
-        return 4
+        return 5
     if module == "rnnlit.nn":
+        return 4
+    if module.endswith("_torch"):
         return 3
-    return 2 if module.endswith("_torch") else 1
+    return 2 if module.endswith("_triton") else 1
 
 
 def edges(sources: Mapping[str, str]) -> dict[str, set[str]]:
@@ -90,7 +107,7 @@ def kin(module: str, other: str) -> bool:
 
 
 def import_direction(sources: Mapping[str, str], built_on_cells: Iterable[str] = ()) -> list[str]:
-    """Imports go down, practice -> nn -> *_torch -> NumPy -> tools; twins never meet; no circles.
+    """Imports go down, practice -> nn -> *_torch -> *_triton -> NumPy -> tools; twins never meet; no circles.
 
     built_on_cells: the modules that put cells together, and so may import their twins.
     """
@@ -102,7 +119,7 @@ def import_direction(sources: Mapping[str, str], built_on_cells: Iterable[str] =
                 wrong.append(
                     f"{module} ({LAYERS[layer(module)]}) imports {to} ({LAYERS[layer(to)]}): that is up"
                 )
-            twins = layer(module) == layer(to) == 2 and to.removesuffix("_torch") in sources
+            twins = layer(module) == layer(to) == 3 and to.removesuffix("_torch") in sources
             if twins and not kin(module, to) and module not in built_on_cells:
                 wrong.append(f"{module} imports {to}: twins share a module under them, not each other")
     return wrong + circles(graph)

@@ -1,0 +1,134 @@
+"""The scans of `rnnlit.scan_torch` on a GPU.   T steps, B batch, H hidden; gates i f g o.
+
+Two things make up for the time that Python takes to launch a step's kernels: an LSTM without layer
+normalisation has fused kernels (`rnnlit.scan_lstm_triton`), and any scan that comes again with the same
+shapes is replayed as a CUDA graph (`rnnlit.tools.graph_torch`). On the CPU neither is used.
+
+RNNLIT_TRITON=0 and RNNLIT_GRAPHS=0 in the environment leave one or the other out, and so do
+`with TRITON.off():` and `with GRAPHS.off():`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnlit.tools import graph_torch
+from rnnlit.tools.graph_torch import GRAPHS
+from rnnlit.tools.replay_torch import ROUNDING
+from rnnlit.tools.steps_torch import gradient_wanted
+from rnnlit.tools.switch import Switch
+
+__all__ = ["GRAPHS", "TRITON", "fusable", "lstm", "run"]
+
+TRITON = Switch("RNNLIT_TRITON")
+tried: dict[tuple[torch.device, torch.dtype], bool] = {}
+
+
+def run(scan: Any, *inputs: Any) -> Any:
+    """scan.apply(*inputs), on a GPU as a graph where that can be done."""
+    first = next(x for x in inputs if isinstance(x, Tensor))
+    if not first.is_cuda:
+        return scan.apply(*inputs)
+    with torch.cuda.device_of(first):
+        return graph_torch.apply(scan, *inputs)
+
+
+def fusable(weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Any) -> bool:
+    """Whether `lstm` can do a scan, and it is worth while: on a GPU.
+
+    options: those of `scan_torch.LSTMOptions`, in that order
+    """
+    if not weight_hh.is_cuda or not TRITON.on or torch.compiler.is_compiling():
+        return False
+    return suits(weight_hh, h0, c0, *options) and works(weight_hh.device, weight_hh.dtype)
+
+
+def suits(weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Any) -> bool:
+    """Whether the kernels have what is asked for: one dtype, one device, something in it, and no norms."""
+    *masks, norm_h, norm_c = options
+    tensors = [x for x in (h0, c0, *masks) if x is not None]
+    alike = all(x.dtype == weight_hh.dtype and x.device == weight_hh.device for x in tensors)
+    return norm_h is None and norm_c is None and alike and weight_hh.dtype in ROUNDING and h0.numel() > 0
+
+
+def lstm(gates: Tensor, weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Tensor | None) -> Any:
+    """`rnnlit.scan_torch.lstm` by the fused kernels.
+
+    options: mask_h, mask_g, mask_c, keep_h, keep_c, peephole  ->  h, c (T, B, H)
+    """
+    keeps = gradient_wanted(gates, weight_hh, h0, c0, *options)
+    with torch.cuda.device_of(gates):  # Triton launches on the current one
+        return graph_torch.apply(_fused(), keeps, gates, weight_hh, h0, c0, *options)
+
+
+def works(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether triton is there, builds the kernels here, and they compute an LSTM; tried once.
+
+    Triton needs a C compiler beside it, for one. What is amiss is said in a RuntimeWarning.
+    """
+    if (device, dtype) not in tried:
+        if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            return False  # a comparison waits for the GPU, and that would end the capture
+        tried[device, dtype] = find_spec("triton") is not None and _agrees(device, dtype)
+    return tried[device, dtype]
+
+
+def _fused() -> Any:
+    """Importing triton takes its time, so it waits until it is needed."""
+    from rnnlit.scan_lstm_triton import FusedLSTM
+
+    return FusedLSTM
+
+
+def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
+    """Compare the kernels with the equations on a small sample with every option, gradients too."""
+    T, B, H = 2, 3, 5
+    g = torch.Generator().manual_seed(0)
+    shapes = [(T, B, 4 * H), (4 * H, H), (B, H), (B, H), *[(T, B, H)] * 5, (3, H)]
+    constants = range(4, 9)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            sample = [torch.rand(shape, generator=g).to(device, dtype) for shape in shapes]
+            ours, theirs = (
+                [x.clone().to(kind).requires_grad_(k not in constants) for k, x in enumerate(sample)]
+                for kind in (dtype, torch.float64)
+            )
+            with torch.cuda.device_of(sample[0]):
+                pairs = zip(
+                    _values_and_gradients(_fused().apply(True, *ours), ours),
+                    _values_and_gradients(_loop(*theirs), theirs),
+                    strict=True,
+                )
+                wrong = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+        if not wrong <= ROUNDING[dtype]:
+            raise RuntimeError(f"what they compute is off by {wrong:.1e}")
+    except Exception as problem:  # whatever it is, the scan can do without
+        what = f"no fused kernels for an LSTM's scan on {device} in {dtype}, which is slower without"
+        warnings.warn(f"{what}: {type(problem).__name__}: {problem}", RuntimeWarning, stacklevel=2)
+        return False
+    return True
+
+
+def _values_and_gradients(states: Any, inputs: list[Tensor]) -> list[Tensor]:
+    loss = torch.stack([(state * state).sum() for state in states]).sum()
+    grads = torch.autograd.grad(loss, [x for x in inputs if x.requires_grad])
+    return [x.detach().double() for x in (*states, *grads)]
+
+
+def _loop(gates: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor, *options: Tensor) -> tuple[Tensor, Tensor]:
+    """The equation in the docstring of `rnnlit.scan_torch.lstm`, with a mask for each step."""
+    (p_i, p_f, p_o), steps = options[5], zip(gates, *options[:5], strict=True)
+    hs: list[Tensor] = []
+    cs: list[Tensor] = []
+    for a, m_h, m_g, m_c, k_h, k_c in steps:
+        i, f, g, o = (a + (m_h * h) @ weight_hh.t()).chunk(4, 1)
+        new = m_c * (torch.sigmoid(f + p_f * c) * c + torch.sigmoid(i + p_i * c) * m_g * torch.tanh(g))
+        h = k_h * h + (1 - k_h) * torch.sigmoid(o + p_o * new) * torch.tanh(new)
+        c = k_c * c + (1 - k_c) * new
+        hs, cs = [*hs, h], [*cs, c]
+    return torch.stack(hs), torch.stack(cs)
