@@ -104,17 +104,18 @@ def test_the_kernels_are_found_to_work(dtype, interpreted):
             assert scan_gpu_torch.works(torch.device("cpu"), dtype)
 
 
-def test_kernels_that_compute_something_else_are_not_used(interpreted, monkeypatch):
+@pytest.mark.parametrize("factor, said", [(1.01, r"[0-9.]+e-02"), (torch.nan, "nan")])
+def test_kernels_that_compute_something_else_are_not_used(factor, said, interpreted, monkeypatch):
     fused = scan_gpu_torch._fused()
 
     class Wrong:
         @staticmethod
         def apply(*inputs):
             h, c = fused.apply(*inputs)
-            return h, c * 1.01
+            return h, c * factor
 
     monkeypatch.setattr(scan_gpu_torch, "_fused", lambda: Wrong)
-    with pytest.warns(RuntimeWarning, match=r"on cpu in torch.float32.* is off by [0-9.]+e-02"):
+    with pytest.warns(RuntimeWarning, match=f"on cpu in torch.float32.* is off by {said}"):
         assert not scan_gpu_torch.works(torch.device("cpu"), torch.float32)
 
 

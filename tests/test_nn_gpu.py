@@ -1,0 +1,102 @@
+"""The benchmark for GPUs, tried out on the CPU: it checks before it measures, and says what it needs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnlit import scan_torch
+
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "nn_gpu.py"
+
+
+@pytest.fixture
+def nn_gpu(monkeypatch):
+    """The script as a module."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    monkeypatch.setenv("KERAS_BACKEND", "torch")  # a benchmark that it imports sets it
+    import nn_gpu
+
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [one.allow_tf32 for one in flags]
+    yield nn_gpu
+    for one, value in zip(flags, before, strict=True):
+        one.allow_tf32 = value
+
+
+def test_without_a_gpu_it_says_so():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    answer = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1 and answer.stdout == ""
+    assert answer.stderr == (
+        "nn_gpu.py: torch sees no GPU; this benchmark needs one, and a build of torch for CUDA\n"
+    )
+
+
+def test_it_runs_and_writes_what_it_found(nn_gpu, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(nn_gpu, "VARIANTS", {name: nn_gpu.VARIANTS[name] for name in ("zoneout", "peephole")})
+    output = tmp_path / "new" / "nn_gpu.json"
+    nn_gpu.main(["--device", "cpu", "--quick", "--output", str(output), "--seed", "3"])
+    record = json.loads(output.read_text())
+    assert len(record["checks"]) == 3 * 4 * 4  # dtypes, kinds of scan, ways
+    assert record["seed"] == 3 and record["gpu"]["name"] is None and record["machine"]["packages"]["torch"]
+    assert [(row["variant"], row["dtype"], row["pass"]) for row in record["rows"]] == [
+        (name, dtype, which)
+        for dtype in ("float32", "bfloat16")
+        for name in ("zoneout", "peephole")
+        for which in ("forward and backward", "forward")
+    ]
+    for row in record["rows"]:
+        assert list(row["against"]) == ["no graphs", "no kernels", "neither", "cuDNN", "loop"]
+        for found in row["against"].values():
+            low, high = found["quartiles"]
+            assert 0 < low <= found["ratio"] <= high and found["ms"] > 0
+        assert row["meets"]["cuDNN"] is (row["against"]["cuDNN"]["ratio"] <= 1.5)
+        assert row["meets"]["loop"] is (row["against"]["loop"]["ratio"] <= 0.125)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "correct: 48 comparisons of values and gradients with the references (seed 3)"
+    assert len(said) == 1 + len(record["rows"])
+
+
+@pytest.mark.parametrize("fault", ["value", "gradient", "nan"])
+@pytest.mark.parametrize("what", ["plain", "peephole", "dropout", "layer_norm"])
+def test_what_is_wrong_is_not_timed(what, fault, nn_gpu, tmp_path, monkeypatch):
+    """A scan that is off by a thousandth, or whose gradients are."""
+    marks = {
+        "peephole": lambda o: o.peephole is not None,
+        "dropout": lambda o: o.mask_c is not None,
+        "layer_norm": lambda o: o.norm_c is not None,
+        "plain": lambda o: all(x is None for x in o),
+    }
+
+    def wrong(gates, weight_hh, h0, c0, options):
+        h, c = right(gates, weight_hh, h0, c0, options)
+        if not marks[what](options):
+            return h, c
+        if fault == "gradient":
+            return h, c + 1e-3 * (c - c.detach())
+        return h, c * (1.001 if fault == "value" else torch.nan)
+
+    right = scan_torch.lstm
+    monkeypatch.setattr(scan_torch, "lstm", wrong)
+    output = tmp_path / "nn_gpu.json"
+    with pytest.raises(SystemExit, match=rf"^{what}, torch.float64, ours: off by .* nothing is timed"):
+        nn_gpu.main(["--device", "cpu", "--quick", "--output", str(output)])
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("one", ["ours", "no graphs", "no kernels", "neither"])
+def test_a_way_leaves_out_what_it_says(one, nn_gpu):
+    with nn_gpu.way(one):
+        assert nn_gpu.GRAPHS.on is (one in ("ours", "no kernels"))
+        assert nn_gpu.TRITON.on is (one in ("ours", "no graphs"))
+    assert nn_gpu.GRAPHS.on and nn_gpu.TRITON.on
+
+
+def test_on_the_cpu_it_wants_a_file_of_its_own(nn_gpu):
+    with pytest.raises(SystemExit, match="name a file by --output"):
+        nn_gpu.main(["--device", "cpu", "--quick"])
