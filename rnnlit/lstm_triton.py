@@ -47,8 +47,7 @@ def _mix(keep, old, new):
 
 @triton.jit
 def forward_step(
-    a,  # (B, 4H) gates_t, and W_hh (m_h h_{t-1}) with it where y is None
-    y,  # (B, 4H) that product
+    a,  # (B, 4H) gates_t + W_hh (m_h h_{t-1})
     kept,  # (B, 4H) takes i f g o; may be a
     cell,  # (B, H) c_{t-1} in the wide dtype, becomes c_t
     old_h,  # (B, H)
@@ -74,11 +73,6 @@ def forward_step(
     i, f = _load(a, gate, inside, wide), _load(a, gate + H, inside, wide)
     g, o = _load(a, gate + 2 * H, inside, wide), _load(a, gate + 3 * H, inside, wide)
     old = _load(cell, at, inside, wide)
-    if y is not None:
-        i += _load(y, gate, inside, wide)
-        f += _load(y, gate + H, inside, wide)
-        g += _load(y, gate + 2 * H, inside, wide)
-        o += _load(y, gate + 3 * H, inside, wide)
     if peephole is not None:
         i += _load(peephole, unit, inside, wide) * old
         f += _load(peephole, unit + H, inside, wide) * old

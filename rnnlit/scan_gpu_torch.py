@@ -56,14 +56,14 @@ def suits(weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Any) -> bool:
     return norm_h is None and norm_c is None and alike and weight_hh.dtype in ROUNDING and h0.numel() > 0
 
 
-def lstm(gates: Tensor, weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Tensor | None) -> Any:
+def lstm(*inputs: Any) -> Any:
     """`rnnlit.scan_torch.lstm` by the fused kernels.
 
-    options: mask_h, mask_g, mask_c, keep_h, keep_c, peephole  ->  h, c (T, B, H)
+    inputs: gates, or None and what they are made of, x, weight_ih and bias; weight_hh, h0, c0; the options
+    from mask_h to peephole  ->  h, c (T, B, H)
     """
-    keeps = gradient_wanted(gates, weight_hh, h0, c0, *options)
-    with torch.cuda.device_of(gates):  # Triton launches on the current one
-        return graph_torch.apply(_fused(), keeps, gates, weight_hh, h0, c0, *options)
+    with torch.cuda.device_of(inputs[4]):  # Triton launches on the current one
+        return graph_torch.apply(_fused().FusedLSTM, gradient_wanted(*inputs), *inputs)
 
 
 def works(device: torch.device, dtype: torch.dtype) -> bool:
@@ -79,33 +79,16 @@ def works(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def _fused() -> Any:
-    """Importing triton takes its time, so it waits until it is needed."""
-    from rnnlit.scan_lstm_triton import FusedLSTM
+    """The module with the kernels; importing triton takes its time, so it waits until it is needed."""
+    from rnnlit import scan_lstm_triton
 
-    return FusedLSTM
+    return scan_lstm_triton
 
 
 def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
     """Compare the kernels with the equations on a small sample with every option, gradients too."""
-    T, B, H = 2, 3, 5
-    g = torch.Generator().manual_seed(0)
-    shapes = [(T, B, 4 * H), (4 * H, H), (B, H), (B, H), *[(T, B, H)] * 5, (3, H)]
-    constants = range(4, 9)
     try:
-        with torch.inference_mode(False), torch.enable_grad():
-            sample = [torch.rand(shape, generator=g).to(device, dtype) for shape in shapes]
-            ours, theirs = (
-                [x.clone().to(kind).requires_grad_(k not in constants) for k, x in enumerate(sample)]
-                for kind in (dtype, torch.float64)
-            )
-            with torch.cuda.device_of(sample[0]):
-                pairs = zip(
-                    _values_and_gradients(_fused().apply(True, *ours), ours),
-                    _values_and_gradients(_loop(*theirs), theirs),
-                    strict=True,
-                )
-                off = [(a - b).abs().max() / b.abs().max() for a, b in pairs]
-                wrong = float(torch.stack(off).max())  # NaN if there is one; Python's max may pass over it
+        wrong = _off_by(device, dtype)
         if not wrong <= ROUNDING[dtype]:
             raise RuntimeError(f"what they compute is off by {wrong:.1e}")
     except Exception as problem:  # whatever it is, the scan can do without
@@ -115,21 +98,23 @@ def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
     return True
 
 
-def _values_and_gradients(states: Any, inputs: list[Tensor]) -> list[Tensor]:
-    loss = torch.stack([(state * state).sum() for state in states]).sum()
-    grads = torch.autograd.grad(loss, [x for x in inputs if x.requires_grad])
-    return [x.detach().double() for x in (*states, *grads)]
-
-
-def _loop(gates: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor, *options: Tensor) -> tuple[Tensor, Tensor]:
-    """The equation in the docstring of `rnnlit.scan_torch.lstm`, with a mask for each step."""
-    (p_i, p_f, p_o), steps = options[5], zip(gates, *options[:5], strict=True)
-    hs: list[Tensor] = []
-    cs: list[Tensor] = []
-    for a, m_h, m_g, m_c, k_h, k_c in steps:
-        i, f, g, o = (a + (m_h * h) @ weight_hh.t()).chunk(4, 1)
-        new = m_c * (torch.sigmoid(f + p_f * c) * c + torch.sigmoid(i + p_i * c) * m_g * torch.tanh(g))
-        h = k_h * h + (1 - k_h) * torch.sigmoid(o + p_o * new) * torch.tanh(new)
-        c = k_c * c + (1 - k_c) * new
-        hs, cs = [*hs, h], [*cs, c]
-    return torch.stack(hs), torch.stack(cs)
+def _off_by(device: torch.device, dtype: torch.dtype) -> float:
+    """The largest difference of states and gradients, relative to the largest number of each array."""
+    T, B, I, H = 2, 3, 4, 5
+    g = torch.Generator().manual_seed(0)
+    shapes = [(T, B, I), (4 * H, I), (4 * H,), (4 * H, H), (B, H), (B, H), *[(T, B, H)] * 5, (3, H)]
+    masks = range(6, 11)  # they are constants
+    fused = _fused()
+    ways = ((dtype, lambda *x: fused.FusedLSTM.apply(True, *x)), (torch.float64, fused.loop))
+    found = []
+    with torch.inference_mode(False), torch.enable_grad():
+        sample = [torch.rand(shape, generator=g).to(device, dtype) for shape in shapes]
+        for kind, scan in ways:
+            inputs = [x.clone().to(kind).requires_grad_(k not in masks) for k, x in enumerate(sample)]
+            with torch.cuda.device_of(sample[0]):
+                states = scan(None, *inputs)
+            loss = torch.stack([(state * state).sum() for state in states]).sum()
+            grads = torch.autograd.grad(loss, [x for x in inputs if x.requires_grad])
+            found.append([x.detach().double() for x in (*states, *grads)])
+    off = [(a - b).abs().max() / b.abs().max() for a, b in zip(*found, strict=True)]
+    return float(torch.stack(off).max())  # NaN if there is one; Python's max may pass over it

@@ -80,6 +80,8 @@ class Scan:
 
     def __call__(self, *inputs, keeps=True):
         there = [x.to(self.device) if isinstance(x, torch.Tensor) else x for x in inputs]
+        if len(there) == 10:  # the sums of the gates are there; otherwise what they are made of
+            there[1:1] = [None] * 3
         return [x.cpu() for x in self.function.apply(keeps, *there)]
 
 
@@ -151,9 +153,9 @@ def check_reference(fused, reference, dtype, options=None, masks=None):
 
     p = reference.Params(*(torch.tensor(one, requires_grad=True) for one in params))
     x, h0, c0 = (torch.tensor(one, requires_grad=True) for one in (x, h0, c0))
-    gates = torch.nn.functional.linear(x, p.weight_ih, p.bias_ih + p.bias_hh)
     peephole = torch.stack(p[4:]) if len(p) > 4 else None
-    h, c = fused(gates, p.weight_hh, h0, c0, *(options or [None] * 5), peephole)
+    sums = None, x, p.weight_ih, p.bias_ih + p.bias_hh
+    h, c = fused(*sums, p.weight_hh, h0, c0, *(options or [None] * 5), peephole)
     # A gradient is a sum over T B terms, some far larger than the sum: in float32 one digit more is lost.
     tolerance = TOLERANCE[dtype] if dtype == np.float64 else dict(rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(h.detach(), run.h, **TOLERANCE[dtype])
@@ -329,13 +331,63 @@ def test_a_long_memory_in_half_precision(fused):
     assert ((c - exact).abs() <= 0.008).all()  # one rounding
 
 
-def test_a_second_backward_pass_gives_the_same_and_a_second_derivative_is_refused(fused):
+@pytest.mark.parametrize("bias", [True, False])
+def test_sums_that_are_still_to_be_made(fused, bias):
+    """From x, the weights and a bias or none; each gets a gradient if it wants one."""
+    inputs = draw(OPTIONS)
+    g = torch.Generator().manual_seed(5)
+    x, weight, b = (torch.randn(s, generator=g, dtype=torch.float64) for s in ((T, B, I), (4 * H, I), 4 * H))
+    made = [x.requires_grad_(), weight.requires_grad_(), b.requires_grad_() if bias else None]
+    ours = fused(None, *made, *inputs[1:])
+    theirs = in_torch(torch.nn.functional.linear(*made), *inputs[1:])
+    assert_same(ours, theirs, DTYPES[torch.float64])
+    every = [*made, *inputs[1:]]
+    assert_same(gradients(ours, every), gradients(theirs, every), DTYPES[torch.float64])
+    assert_same(fused(None, *made, *inputs[1:], keeps=False), ours, DTYPES[torch.float64])
+    weight.requires_grad_(False)
+    ours = gradients(fused(None, *made, *inputs[1:]), every)
+    theirs = gradients(in_torch(torch.nn.functional.linear(*made), *inputs[1:]), every)
+    assert_same(ours, theirs, DTYPES[torch.float64])
+
+
+def test_a_second_backward_pass_gives_the_same(fused):
     inputs = draw(OPTIONS)
     loss = sum(s.sum() for s in fused(*inputs))
     first, second = (torch.autograd.grad(loss, leaves(inputs), retain_graph=True) for _ in range(2))
     assert_same(first, second, SAME)
-    with pytest.raises(RuntimeError, match=r"create_graph=True: .* no second derivative"):
-        torch.autograd.grad(loss, [inputs[0]], create_graph=True)
+
+
+@pytest.mark.parametrize("chosen", CHOICES, ids="+".join)
+@pytest.mark.parametrize("output", [0, 1, None])
+def test_second_derivative(fused, chosen, output):
+    """That of the gradient's square, against the loop that the scan in torch is held to."""
+    inputs = draw(chosen, steps=3)
+    every = leaves(inputs)
+    found = []
+    for run in (fused, loop):
+        states = run(*inputs) if output is None else [run(*inputs)[output]]
+        first = torch.autograd.grad(sum((s**3).sum() for s in states), every, create_graph=True)
+        found.append([*first, *torch.autograd.grad(sum((d * d).sum() for d in first), every)])
+    assert_same(*found, dict(rtol=1e-8, atol=1e-8))  # squares of squares of numbers up to 10
+
+
+def loop(gates, weight_hh, h, c, *options):
+    """The equations, one step after another."""
+    masks = [
+        torch.full((1, 1, 1), n).double() if m is None else m
+        for m, n in zip(options, (1.0, 1.0, 1.0, 0.0, 0.0), strict=False)
+    ]
+    p = torch.zeros(3, 1).double() if options[5] is None else options[5]
+    hs, cs = [], []
+    for t, a in enumerate(gates):
+        m_h, m_g, m_c, k_h, k_c = (m[t if len(m) > 1 else 0] for m in masks)
+        i, f, g, o = (a + (m_h * h) @ weight_hh.T).split(H, 1)
+        new = m_c * (torch.sigmoid(f + p[1] * c) * c + torch.sigmoid(i + p[0] * c) * torch.tanh(g) * m_g)
+        h = k_h * h + (1 - k_h) * torch.tanh(new) * torch.sigmoid(o + p[2] * new)
+        c = k_c * c + (1 - k_c) * new
+        hs.append(h)
+        cs.append(c)
+    return torch.stack(hs), torch.stack(cs)
 
 
 @pytest.mark.parametrize("name", ["forward_step", "backward_step"])
@@ -349,8 +401,8 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_there(name, dtype, every_opti
     triton, compiler = importlib.import_module("triton"), importlib.import_module("triton.compiler")
     target = importlib.import_module("triton.backends.compiler").GPUTarget
     wide = "fp64" if dtype == "fp64" else "fp32"
-    optional = {*OPTIONS, "y", "kept", "fresh", "seen", "stays", "outer_h", "outer_c"}
-    optional -= {"y", "kept", "fresh"} if name == "backward_step" else set()
+    optional = {*OPTIONS, "kept", "fresh", "seen", "stays", "outer_h", "outer_c"}
+    optional -= {"kept", "fresh"} if name == "backward_step" else set()
     signature, constants = {}, {}
     for k, argument in enumerate(inspect.signature(kernel.fn).parameters):
         left_out = argument in optional and not every_option

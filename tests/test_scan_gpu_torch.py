@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -33,8 +34,8 @@ def afresh(monkeypatch):
 def interpreted(monkeypatch):
     """The fused kernels for Triton's interpreter, so that they run on the CPU."""
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    function = load()[1].FusedLSTM
-    monkeypatch.setattr(scan_gpu_torch, "_fused", lambda: function)
+    module = load()[1]
+    monkeypatch.setattr(scan_gpu_torch, "_fused", lambda: module)
 
 
 def tensors(*shapes, dtype=torch.float64):
@@ -111,10 +112,10 @@ def test_kernels_that_compute_something_else_are_not_used(factor, said, interpre
     class Wrong:
         @staticmethod
         def apply(*inputs):
-            h, c = fused.apply(*inputs)
+            h, c = fused.FusedLSTM.apply(*inputs)
             return h, c * factor
 
-    monkeypatch.setattr(scan_gpu_torch, "_fused", lambda: Wrong)
+    monkeypatch.setattr(scan_gpu_torch, "_fused", lambda: SimpleNamespace(FusedLSTM=Wrong, loop=fused.loop))
     with pytest.warns(RuntimeWarning, match=f"on cpu in torch.float32.* is off by {said}"):
         assert not scan_gpu_torch.works(torch.device("cpu"), torch.float32)
 
@@ -141,7 +142,7 @@ def test_the_fused_scan_is_the_scan(gradient, interpreted):
     peephole = tensors((3, H))[0]
     for x in (*inputs, peephole):
         x.requires_grad_(gradient)
-    ours = scan_gpu_torch.lstm(*inputs, *[None] * 5, peephole)
+    ours = scan_gpu_torch.lstm(inputs[0], *[None] * 3, *inputs[1:], *[None] * 5, peephole)
     theirs = scan_torch.lstm(*inputs, LSTMOptions(peephole=peephole))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlit.tools.steps_torch import first_derivative_only
-
 Capture = Callable[[Callable[[], Any]], tuple[Any, Callable[[], None]]]
 Bundles = dict[Any, list[Tensor]]
 
@@ -168,13 +166,17 @@ class Pair:
                 torch.stack(bundle) for bundle in bundles.values()
             ]
 
-    def _backward(self, kept: Sequence[Tensor], outer: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def direct_backward(self, kept: Sequence[Tensor], outer: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The function's own backward pass."""
         notes, rest = Notes(self.needs), iter(kept)
         notes.saved_tensors = tuple(None if absent else next(rest) for absent in self.absent)
         bundles = {key: next(rest).unbind() for key in self.bundles}
         vars(notes).update(together(self.rest, bundles))
+        return list(self.function.backward(notes, *outer))
+
+    def _backward(self, kept: Sequence[Tensor], outer: Sequence[Tensor | None]) -> list[Tensor | None]:
         with torch.no_grad():
-            return list(self.function.backward(notes, *outer))
+            return self.direct_backward(kept, outer)
 
 
 class _Back(NamedTuple):
@@ -198,9 +200,10 @@ class Replayed(torch.autograd.Function):
         return outputs[0] if pair.single else tuple(outputs)
 
     @staticmethod
-    @first_derivative_only
     def backward(ctx: Any, *outer: Tensor | None) -> Any:
-        """Replay the backward pass."""
+        """Replay the backward pass; for a second derivative, leave it to the function's own."""
+        if torch.is_grad_enabled():
+            return None, *ctx.pair.direct_backward(ctx.saved_tensors, outer)
         return None, *ctx.pair.backward(ctx.saved_tensors, outer, ctx.call)
 
 

@@ -74,6 +74,21 @@ class Cube(torch.autograd.Function):
         return None, 3 * ctx.factor * both * square * w + 0 * x, dw, None if shift is None else dz
 
 
+class Product(torch.autograd.Function):
+    """A product, whose backward pass can be differentiated."""
+
+    @staticmethod
+    def forward(ctx, factor, x, w):
+        ctx.save_for_backward(x, w)
+        ctx.factor = factor
+        return factor * x * w
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = ctx.saved_tensors
+        return None, ctx.factor * dy * w, ctx.factor * dy * x
+
+
 def leaf(*shape, seed=0, dtype=torch.float64):
     g = torch.Generator().manual_seed(seed)
     return (torch.rand(shape, generator=g, dtype=torch.float64) + 0.5).to(dtype).requires_grad_()
@@ -128,6 +143,7 @@ CALLS = {
         Cube,
         lambda seed: [2.0, leaf(B, H, seed=seed), leaf(H, seed=seed + 1), leaf(B, H, seed=seed + 2)],
     ),
+    "product": (Product, lambda seed: [3.0, leaf(B, H, seed=seed), leaf(B, H, seed=seed + 1)]),
     "lstm": (ScanLSTM, lstm_inputs),
     "lstm without norms": (ScanLSTM, lambda seed: lstm_inputs(seed, norms=False)),
     "gru": (scan_torch.ScanGRU, gru_inputs),
@@ -263,11 +279,19 @@ def test_a_parameter_that_changes_before_the_backward_pass_is_an_error(graphs):
         loss.backward()
 
 
-def test_a_second_derivative_is_refused(graphs):
-    warm(graphs, "cube")
-    _, x, w = CALLS["cube"][1](0)
-    with pytest.raises(RuntimeError, match=r"create_graph=True: .* no second derivative"):
-        torch.autograd.grad(graphs.apply(Cube, 2.0, x, w).sum(), [x], create_graph=True)
+def test_a_second_derivative_is_left_to_the_function(graphs):
+    """The derivative of the gradient's square; then replays go on."""
+    found = []
+    warm(graphs, "product")
+    replays = graphs.capture.replayed
+    for run in (by(graphs), direct):
+        _, x, w = CALLS["product"][1](0)
+        first = torch.autograd.grad(run(Product, [3.0, x, w]).sum(), [x, w], create_graph=True)
+        found.append(torch.autograd.grad(sum((d * d).sum() for d in first), [x, w]))
+    assert_same(*found)
+    for one, other in zip(found[0], (18 * x, 18 * w), strict=True):  # the gradient is 3 w and 3 x
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+    assert graphs.capture.replayed == replays + 1
 
 
 def test_inference_mode_and_none_take_turns(graphs):
