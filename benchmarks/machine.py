@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-PACKAGES = ("numpy", "torch", "triton", "scipy", "safetensors")
+PACKAGES = ("numpy", "torch", "triton", "torchrecurrent", "keras", "scipy", "safetensors")
 
 
 def describe() -> dict:

@@ -84,6 +84,14 @@ def time_first(module: torch.nn.RNNBase, input: Any, lengths: Any) -> tuple[Tens
     return x, None if lengths is None else check_lengths(lengths, x.shape[0], x.shape[1])
 
 
+def steps_and_batch(module: torch.nn.RNNBase, input: Tensor) -> tuple[int, int]:
+    """T and B of a module's input; B is 1 for one sequence without a batch."""
+    if input.dim() == 2:
+        return len(input), 1
+    T, B = input.shape[:2]
+    return (B, T) if module.batch_first else (T, B)
+
+
 def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:
     """Lay out `result` (..., T, B, N) as the input of the module is laid out."""
     if input.dim() == 2:

@@ -12,14 +12,19 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from rnnlit.fused_torch import last_state, padding_of
+from rnnlit.fused_torch import last_state, padding_of, steps_and_batch
 from rnnlit.layer_torch import Layer
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.checks_torch import check_cell, check_lengths
+from rnnlit.tools.steps_torch import gradient_wanted
 from rnnlit.variants_row_torch import Row, run_scan, scan_gru
 from rnnlit.variants_row_torch import States as RowStates
 from rnnlit.variants_torch import check_variants
+
+# From where on the scan is quicker than torch's GRU on a CPU: T, and without gradients also B H H.
+LEAST_STEPS, LEAST_PRODUCT = 32, 2**22
 
 
 class Run(NamedTuple):
@@ -91,8 +96,9 @@ def forward(
 class GRU(Layer, torch.nn.GRU):
     """Drop-in replacement of `torch.nn.GRU`, with lengths, all states and the variants on request.
 
-    Arguments, parameters, initialisation and results are torch's, and so is the speed: the plain call is
-    torch's call. The call itself is described at `Layer.forward`.
+    Arguments, parameters, initialisation and results are torch's. The plain call is torch's call, or our scan
+    where that is quicker: on the CPU, in float32, for sequences of 32 steps and more; its results are torch's
+    to within rounding. The call itself is described at `Layer.forward`.
 
     hidden_size: H; or a sequence of them, one for each layer.
     reset_after: False computes the candidate from W_hn (r h) as Cho et al. (2014), with the same parameters.
@@ -161,6 +167,18 @@ class GRU(Layer, torch.nn.GRU):
         super().__init__(I, H, L, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype)
         self._complete()
 
+    def _scan_is_quicker(self, x: Tensor) -> bool:
+        """On the CPU torch's GRU is a loop of small operations. Measured by `benchmarks/nn_variants.py`.
+
+        A transform of torch.func, a tangent of forward mode, torch.jit and torch.compile get torch's call.
+        """
+        if not _on_cpu_alone(x) or torch.is_autocast_enabled("cpu"):
+            return False
+        T, B = steps_and_batch(self, x)
+        weight = self.all_weights[0][1]
+        trains, H = gradient_wanted(x, weight), weight.shape[1]
+        return T >= LEAST_STEPS and (trains or B * H * H >= LEAST_PRODUCT)
+
     def _scan(self, row: Row, *states: Tensor) -> RowStates:
         return run_scan(scan_gru, row, self.variants, *states)
 
@@ -174,3 +192,13 @@ class GRU(Layer, torch.nn.GRU):
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]
+
+
+def _on_cpu_alone(x: Tensor) -> bool:
+    """Whether x is a float32 tensor on the CPU that nothing but autograd follows."""
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return False
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    transforms = getattr(torch._C, "_are_functorch_transforms_active", bool)
+    return not transforms() and getattr(forward_ad, "_current_level", -1) < 0

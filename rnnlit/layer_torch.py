@@ -34,7 +34,7 @@ from rnnlit.variants_torch import (
 class Way(NamedTuple):
     """Which way a call takes."""
 
-    kind: str  # "torch", "packed", "rows" or "scan"
+    kind: str  # one of SENTENCES
     why: list[str]  # the arguments that ask for it
 
 
@@ -43,6 +43,7 @@ SENTENCES = {
     "packed": "torch's own call on the packed batch",
     "rows": "torch's fused kernel, one call for each layer and direction",
     "scan": "our scan, because no fused kernel of torch does this inside a step",
+    "quick": "our scan, because it is quicker than torch's kernel here",
 }
 
 
@@ -168,8 +169,9 @@ class Layer(torch.nn.RNNBase):
             self._check_hx(hx, batch)
         if lengths is None and generator is None and not return_all_states and self.sizes is None:
             variants = self.variants
-            if variants is PLAIN or variants == PLAIN:  # in a hurry: this is most calls
-                return super().forward(input, hx)
+            plain = variants is PLAIN or variants == PLAIN
+            if plain and not (isinstance(input, Tensor) and self._scan_is_quicker(input)):
+                return super().forward(input, hx)  # in a hurry: this is most calls
         if generator is not None and not isinstance(generator, torch.Generator):
             raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
         x = input
@@ -192,7 +194,7 @@ class Layer(torch.nn.RNNBase):
             names = extra_sizes(self.variants, self.mode, 0)
             extra = {name: getattr(self, name + suffixes[k]) for name in names}
             row = prepare(Row(weights, extra, x, padding, self.training, generator), self.variants)
-            if way.kind == "scan":
+            if way.kind in ("scan", "quick"):
                 return self._scan(row, *states)
             return self._fused(row, return_all_states, *states)
 
@@ -237,11 +239,17 @@ class Layer(torch.nn.RNNBase):
         draws = self.training and self.dropout and self.num_layers > 1
         why += ["generator"] if draws and generator is not None else []
         ragged = lengths is not None and not bool((lengths == x.shape[0]).all())
+        if isinstance(x, Tensor) and self._scan_is_quicker(x):
+            return Way("quick", (["lengths"] if ragged else []) + why)
         if not why:
             return (
                 Way("torch", []) if not ragged else Way("packed" if self._packs(x) else "rows", ["lengths"])
             )
         return Way("rows", (["lengths"] if ragged else []) + why)
+
+    def _scan_is_quicker(self, x: Tensor) -> bool:
+        """Whether our scan is quicker than torch's kernel.   x (..., I), its other axes in any order"""
+        return False
 
     def _packs(self, x: Tensor) -> bool:
         """Whether packing a padded batch is the quicker way: on the CPU its backward pass is slow."""

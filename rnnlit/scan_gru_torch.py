@@ -7,9 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnlit.tools.matmul_torch import Recurrent
+from rnnlit import scan_loop_torch
+from rnnlit.tools.matmul_torch import Product
 from rnnlit.tools.norm_torch import Normed
-from rnnlit.tools.steps_torch import at, before, first_derivative_only, weight_gradient
+from rnnlit.tools.steps_torch import (
+    before,
+    block_size,
+    each,
+    is_quick,
+    keep,
+    kept_by,
+    part,
+    tanh,
+    twice_differentiable,
+)
+from rnnlit.tools.sums_torch import WeightGradient, sums_of
 
 aten = torch.ops.aten
 
@@ -17,138 +29,155 @@ aten = torch.ops.aten
 class ScanGRU(torch.autograd.Function):
     """`rnnlit.scan_torch.gru` as one node of the graph; its letters are those of that equation.
 
+    The arguments: whether to keep the steps for a backward pass; the four `sums_torch.Arguments`; weight_hh,
+    bias_hh, h0, reset_after; the options, norms as (gain, shift, eps).
+
     With reset_after the product of all three blocks comes first. Without, that of r and z comes first, and
     the block n waits for r.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        keeps: bool,
-        gates: Tensor,
-        weight_hh: Tensor,
-        bias_hh: Tensor | None,
-        h0: Tensor,
-        reset_after: bool,
-        *options: Any,
-    ) -> Any:
+    def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
         """Run all steps; if `keeps`, keep what `backward` needs: gates, states and what r multiplies."""
-        mask_h, mask_n, keep_h = options[:3]
+        given, (weight_hh, bias_hh, h0, reset_after), options = inputs[:4], inputs[4:8], inputs[8:]
+        mask_h = options[0]
         norm_rz, norm_n = Normed(*options[3:6]), Normed(*options[6:9])
-        T, B, G = gates.shape
-        H = G // 3
+        T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
+        size = block_size(T, B, h0.device)
         bias_rz, bias_n = (None, None) if bias_hh is None else (bias_hh[: 2 * H], bias_hh[2 * H :])
         normed = norm_rz.gain is not None  # then the bias comes after; otherwise the product adds it
+        sums = sums_of(given, size)
         first, last = _products(weight_hh, B, T, reset_after, bias=None if normed else bias_hh)
         S = T if keeps else 1  # how many steps to keep
-        kept, h = gates.new_empty(S, B, G), gates.new_empty(T, B, H)
-        inner = gates.new_empty(S, B, H)  # what r multiplies
-        masked = None if mask_h is None else gates.new_empty(S, B, H)
-        reset = None if reset_after else gates.new_empty(S, B, H)  # r m_h h
-        raw_rz = gates.new_empty(S, B, 2 * H) if normed else None  # W_hh h before it is normalised
-        raw_n = gates.new_empty(S, B, H) if normed else None
-        old = h0
+        kept, h = new_empty(S, B, 3 * H), new_empty(T, B, H)
+        inner = new_empty(S, B, H) if reset_after else None  # what r multiplies: W_hn h + b_hn; else m_h h
+        masked = None if mask_h is None else new_empty(S, B, H)
+        reset = None if reset_after else new_empty(S, B, H)  # r m_h h
+        raw_rz, raw_n = (new_empty(S, B, 2 * H), new_empty(S, B, H)) if normed else (None, None)  # W_hh h
+        stored = (*kept.split([2 * H, H], 2), *kept.split(H, 2)[:2], h, inner, masked, reset, raw_rz, raw_n)
+        steps = list(zip(*(each(x, T) for x in (*stored, *options[:3])), strict=True))
+        old, quick = h0, is_quick(h0)
         for t in range(T):
-            seen = old if masked is None else torch.mul(old, at(mask_h, t), out=at(masked, t))
-            gates_rz, gates_n = gates[t].split([2 * H, H], dim=1)
-            rz, n = at(kept, t).split([2 * H, H], dim=1)
+            if t % size == 0:
+                block = [gates.unbind() for gates in sums.block(t, t + size).split([2 * H, H], 2)]
+            rz, n, r, z, h_t, inside, seen, r_seen, y_rz, y_n, m_h, m_n, k_h = steps[t]
+            gates_rz, gates_n = block[0][t % size], block[1][t % size]
+            seen = old if m_h is None else torch.mul(old, m_h, out=seen)
             y = first.times(seen)
-            y_rz, y_n = y[:, : 2 * H], y[:, 2 * H :]
-            if raw_rz is not None:
-                y_rz = _plus(norm_rz(at(raw_rz, t).copy_(y_rz)), bias_rz)
-            torch.add(gates_rz, y_rz, out=rz).sigmoid_()
-            r, z = rz.split(H, dim=1)
-            if reset is not None:
-                y_n = last.times(torch.mul(r, seen, out=at(reset, t)))
-            if raw_n is not None:
-                y_n = _plus(norm_n(at(raw_n, t).copy_(y_n)), bias_n)
-            if reset is None:
-                torch.addcmul(gates_n, r, y_n, out=n)
+            of_rz = y[:, : 2 * H]
+            if y_rz is not None:
+                of_rz = _plus(norm_rz(y_rz.copy_(of_rz)), bias_rz)
+            torch.add(gates_rz, of_rz, out=rz).sigmoid_()
+            of_n = y[:, 2 * H :] if reset_after else last.times(torch.mul(r, seen, out=r_seen))
+            if y_n is not None:
+                of_n = _plus(norm_n(y_n.copy_(of_n)), bias_n)
+            if reset_after:
+                torch.addcmul(gates_n, r, inside.copy_(of_n), out=n)
             else:
-                torch.add(gates_n, y_n, out=n)
-            if keeps:
-                at(inner, t).copy_(y_n if reset is None else seen)
-            n.tanh_()
-            written = n if mask_n is None else n * at(mask_n, t)
-            torch.lerp(written, old, z, out=h[t])
-            if keep_h is not None:
-                h[t].lerp_(old, at(keep_h, t))
-            old = h[t]
+                torch.add(gates_n, of_n, out=n)
+            tanh(n, n, quick)
+            torch.lerp(n if m_n is None else n * m_n, old, z, out=h_t)
+            if k_h is not None:
+                h_t.lerp_(old, k_h)
+            old = h_t
         if not keeps:
             return h
-        norms = (*options[3:5], *options[6:8])
-        ctx.save_for_backward(
-            weight_hh, h0, kept, h, inner, masked, reset, raw_rz, raw_n, *options[:3], *norms
-        )
-        ctx.eps, ctx.statistics = (options[5], options[8]), (norm_rz.statistics, norm_n.statistics)
-        ctx.bias = bias_hh is not None
+        keep(ctx, inputs, kept, h, inner, masked, reset, raw_rz, raw_n)
+        ctx.statistics = norm_rz.statistics, norm_n.statistics
         return h
 
     @staticmethod
-    @first_derivative_only
+    @twice_differentiable(scan_loop_torch.gru)
     def backward(ctx: Any, outer: Tensor) -> Any:
-        """The gradients for all that `forward` took, step by step from the end."""
-        weight_hh, h0, kept, h, inner, masked, reset, raw_rz, raw_n, *options = ctx.saved_tensors
-        mask_h, mask_n, keep_h, gain_rz, shift_rz, gain_n, shift_n = options
-        norm_rz = Normed(gain_rz, shift_rz, ctx.eps[0], ctx.statistics[0])
-        norm_n = Normed(gain_n, shift_n, ctx.eps[1], ctx.statistics[1])
-        T, B, G = kept.shape
-        H = G // 3
-        first, last = _products(weight_hh, B, T, reset is None, backward=True)
-        da = torch.empty_like(kept)  # at W_ih x
-        dy = torch.empty_like(kept)  # at W_hh h, with its bias
-        through = dy if raw_rz is None else torch.empty_like(kept)  # at W_hh h, before it is normalised
-        dh, part = torch.zeros_like(h0), torch.empty_like(h0)
-        for t in reversed(range(T)):
-            r, z, n = kept[t].split(H, dim=1)
-            dr, dz, dn = da[t].split(H, dim=1)
-            dy_rz, dy_n = dy[t].split([2 * H, H], dim=1)
-            through_rz, through_n = through[t].split([2 * H, H], dim=1)
-            old = h[t - 1] if t else h0
-            dh += outer[t]
-            stays = None
-            if keep_h is not None:
-                stays = dh * at(keep_h, t)
-                dh -= stays
-            written = n if mask_n is None else n * at(mask_n, t)
-            torch.sub(old, written, out=part)
-            part *= dh
-            aten.sigmoid_backward.grad_input(part, z, grad_input=dz)
-            through_z = dh * z
-            torch.sub(dh, through_z, out=part)
-            if mask_n is not None:
-                part *= at(mask_n, t)
-            aten.tanh_backward.grad_input(part, n, grad_input=dn)
-            dh = through_z
-            torch.mul(dn, r, out=dy_n) if reset is None else dy_n.copy_(dn)
-            if raw_n is not None:
-                through_n.copy_(norm_n.backward(dy_n, raw_n[t], t))
-            dp = dn if reset is None else last.times(through_n.contiguous())  # at what r multiplies, times r
-            torch.mul(dp, inner[t], out=part)
-            aten.sigmoid_backward.grad_input(part, r, grad_input=dr)
-            dy_rz.copy_(da[t, :, : 2 * H])
-            if raw_rz is not None:
-                through_rz.copy_(norm_rz.backward(dy_rz, raw_rz[t], t))
-            if reset is None:
-                dseen = first.times(through[t])
+        """The gradients for all that `forward` took, step by step from the end.
+
+        In each block of steps da, the gradient at W_ih x, begins as the slopes, and each step then multiplies
+        its own by what comes back from the steps after it. dy is the gradient at W_hh h with its bias.
+        """
+        inputs, (kept, h, inner, masked, reset, raw_rz, raw_n) = kept_by(ctx)
+        given, (weight_hh, bias_hh, h0, reset_after), options = inputs[:4], inputs[4:8], inputs[8:]
+        mask_h, mask_n, keep_h = options[:3]
+        norm_rz = Normed(options[3], options[4], options[5], ctx.statistics[0])
+        norm_n = Normed(options[6], options[7], options[8], ctx.statistics[1])
+        T, B, H = h.shape
+        size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
+        sums = sums_of(given, size, wanted)
+        first, last = _products(weight_hh, B, T, reset_after, backward=True)
+        dweight = WeightGradient(weight_hh, wanted[4])
+        dbias = None if bias_hh is None else torch.zeros_like(bias_hh)
+        spare = kept.new_empty(size, B, 3 * H)
+        spare_y = torch.empty_like(spare)
+        through = None if raw_rz is None else torch.empty_like(spare)  # at W_hh h, before it is normalised
+        steps = list(zip(*(each(x, T) for x in (outer, keep_h, mask_h, *kept.split(H, 2)[:2])), strict=True))
+        dh = torch.zeros_like(h0)
+        for start in reversed(range(0, T, size)):
+            end = min(start + size, T)
+            old = before(h, h0, start, end)
+            seen = old if masked is None else masked[start:end]
+            inside = seen if inner is None else inner[start:end]
+            da = _slopes(sums.room(start, end, spare), kept, old, inside, mask_n, start)
+            dy = spare_y[: end - start]
+            dhh = dy if through is None else through[: end - start]
+            halves = [2 * H, H]
+            parts = (*da.split(H, 2), da[..., : 2 * H], *dy.split(halves, 2), dhh, *dhh.split(halves, 2))
+            of_block = zip(*(x.unbind() for x in parts), strict=True)
+            for t, block in reversed([*enumerate(of_block, start)]):
+                dr, dz, dn, da_rz, dy_rz, dy_n, through_t, through_rz, through_n = block
+                out, k_h, m_h, r, z = steps[t]
+                dh += out
+                stays = None
+                if k_h is not None:
+                    stays = dh * k_h
+                    dh -= stays
+                dz.mul_(dh)
+                dn.mul_(dh)
+                torch.mul(dn, r, out=dy_n) if reset_after else dy_n.copy_(dn)
+                if raw_n is not None:
+                    through_n.copy_(norm_n.backward(dy_n, raw_n[t], t))
+                dp = dn if reset_after else last.times(through_n.contiguous())  # at what r multiplies, over r
+                dr.mul_(dp)
+                dy_rz.copy_(da_rz)
+                if raw_rz is not None:
+                    through_rz.copy_(norm_rz.backward(dy_rz, raw_rz[t], t))
+                dh *= z
+                if reset_after:
+                    dseen = first.times(through_t)
+                else:
+                    dseen = first.times(through_rz.contiguous()).addcmul_(dp, r)
+                if m_h is not None:
+                    dseen *= m_h
+                dh += dseen
+                if stays is not None:
+                    dh += stays
+            if reset_after:
+                dweight.add(dhh, seen)
             else:
-                dseen = first.times(through_rz.contiguous()).addcmul_(dp, r)
-            if mask_h is not None:
-                dseen *= at(mask_h, t)
-            dh += dseen
-            if stays is not None:
-                dh += stays
-        dweight = None
-        if ctx.needs_input_grad[2]:
-            seen = before(h, h0) if masked is None else masked
-            if reset is None:
-                dweight = weight_gradient(through, seen)
-            else:
-                through_rz, through_n = through.split([2 * H, H], dim=2)
-                dweight = torch.cat([weight_gradient(through_rz, seen), weight_gradient(through_n, reset)])
-        dbias = dy.sum((0, 1)) if ctx.bias else None
+                dweight.add(dhh[..., : 2 * H], seen, slice(0, 2 * H))
+                dweight.add(dhh[..., 2 * H :], reset[start:end], slice(2 * H, None))
+            if dbias is not None:
+                dbias += dy.sum((0, 1))
+            sums.take(start, end, da)
         of_norms = norm_rz.dgain, norm_rz.dshift, None, norm_n.dgain, norm_n.dshift, None
-        return None, da, dweight, dbias, dh, None, None, None, None, *of_norms
+        return None, *sums.gradients, dweight.total, dbias, dh, None, None, None, None, *of_norms
+
+
+def _slopes(
+    da: Tensor, kept: Tensor, old: Tensor, inside: Tensor, mask_n: Tensor | None, start: int
+) -> Tensor:
+    """Write into da (n, B, 3H) what the gradients will be multiplied by, for n steps from start on.
+
+    dz = dh (h_{t-1} - m_n n) z (1 - z)      dn = dh (1 - z) m_n (1 - n^2)      dr = dp inside r (1 - r)
+    """
+    H, end = old.shape[2], start + len(da)
+    r, z, n = kept[start:end].split(H, 2)
+    dr, dz, dn = da.split(H, 2)
+    written, taken = n, 1 - z
+    if mask_n is not None:
+        written, taken = n * part(mask_n, start, end), taken * part(mask_n, start, end)
+    aten.sigmoid_backward.grad_input(inside, r, grad_input=dr)
+    aten.sigmoid_backward.grad_input(old - written, z, grad_input=dz)
+    aten.tanh_backward.grad_input(taken, n, grad_input=dn)
+    return da
 
 
 def _plus(y: Tensor, bias: Tensor | None) -> Tensor:
@@ -163,12 +192,12 @@ def _products(
     *,
     bias: Tensor | None = None,
     backward: bool = False,
-) -> tuple[Recurrent, Recurrent]:
+) -> tuple[Product, Product]:
     """The product taken first in a step, and the one that waits for r: with reset_after one and the same."""
     H = weight_hh.shape[1]
     parts = [slice(None)] if reset_after else [slice(0, 2 * H), slice(2 * H, None)]
     products = []
-    for part in parts:
-        weight = weight_hh[part].t() if backward else weight_hh[part]
-        products.append(Recurrent(weight, B, T, None if bias is None else bias[part]))
+    for rows in parts:
+        weight = weight_hh[rows].t() if backward else weight_hh[rows]
+        products.append(Product(weight, B, T, None if bias is None else bias[rows]))
     return products[0], products[-1]

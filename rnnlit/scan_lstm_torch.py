@@ -7,139 +7,182 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnlit.tools.matmul_torch import Recurrent
+from rnnlit import scan_loop_torch
+from rnnlit.tools.matmul_torch import Product
 from rnnlit.tools.norm_torch import Normed
-from rnnlit.tools.steps_torch import at, before, first_derivative_only, weight_gradient
+from rnnlit.tools.steps_torch import (
+    before,
+    block_size,
+    each,
+    is_quick,
+    keep,
+    kept_by,
+    part,
+    squash_,
+    tanh,
+    twice_differentiable,
+)
+from rnnlit.tools.sums_torch import WeightGradient, sums_of
 
 aten = torch.ops.aten
 
 
 class ScanLSTM(torch.autograd.Function):
-    """`rnnlit.scan_torch.lstm` as one node of the graph; its letters are those of that equation."""
+    """`rnnlit.scan_torch.lstm` as one node of the graph; its letters are those of that equation.
+
+    The arguments: whether to keep the steps for a backward pass; the four `sums_torch.Arguments`; weight_hh,
+    h0, c0; the options, norms as (gain, shift, eps).
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, keeps: bool, gates: Tensor, weight_hh: Tensor, h0: Tensor, c0: Tensor, *options: Any
-    ) -> Any:
+    def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
         """Run all steps; if `keeps`, keep what `backward` needs: the gates, the states and tanh(c')."""
-        mask_h, mask_g, mask_c, keep_h, keep_c, peephole = options[:6]
+        given, (weight_hh, h0, c0), options = inputs[:4], inputs[4:7], inputs[7:]
+        mask_h, keep_c, peephole = options[0], options[4], options[5]
         norm_h, norm_c = Normed(*options[6:9]), Normed(*options[9:12])
-        T, B, G = gates.shape
-        H = G // 4
-        product = Recurrent(weight_hh, B, T)
+        T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
+        size = block_size(T, B, h0.device)
+        sums, product = sums_of(given, size), Product(weight_hh, B, T)
         S = T if keeps else 1  # how many steps to keep
-        kept, tanh_c = gates.new_empty(S, B, G), gates.new_empty(S, B, H)
-        h, c = gates.new_empty(T, B, H), gates.new_empty(T, B, H)
-        fresh = c if keep_c is None else gates.new_empty(S, B, H)  # c'
-        masked = None if mask_h is None else gates.new_empty(S, B, H)
-        raw = None if norm_h.gain is None else gates.new_empty(S, B, G)  # W_hh h before it is normalised
+        kept, tanh_c = new_empty(S, B, 4 * H), new_empty(S, B, H)
+        h, c = new_empty(T, B, H), new_empty(T, B, H)
+        fresh = c if keep_c is None else new_empty(S, B, H)  # c'
+        masked = None if mask_h is None else new_empty(S, B, H)
+        raw = None if norm_h.gain is None else new_empty(S, B, 4 * H)  # W_hh h before it is normalised
+        first = 4 * H if peephole is None else 3 * H  # the output gate waits for c' if it sees it
+        stored = (kept, kept[..., :first], *kept.split(H, 2), h, c, tanh_c, fresh, masked, raw)
+        steps = list(zip(*(each(x, T) for x in (*stored, *options[:5])), strict=True))
+        quick = is_quick(h0)
         old_h, old_c = h0, c0
         for t in range(T):
-            a, seen, tanh = at(kept, t), old_h, at(tanh_c, t)
-            if masked is not None:
-                seen = torch.mul(old_h, at(mask_h, t), out=at(masked, t))
-            if raw is None:
-                product.add(gates[t], seen, out=a)
+            if t % size == 0:
+                block = sums.block(t, t + size).unbind()
+            a, a_first, i, f, g, o, h_t, c_t, tanh_t, new, seen, y, m_h, m_g, m_c, k_h, k_c = steps[t]
+            seen = old_h if m_h is None else torch.mul(old_h, m_h, out=seen)
+            if y is None:
+                product.add(block[t % size], seen, out=a)
             else:
-                y = at(raw, t).copy_(product.times(seen))
-                torch.add(gates[t], norm_h(y), out=a)
-            i, f, g, o = a.split(H, dim=1)
+                torch.add(block[t % size], norm_h(y.copy_(product.times(seen))), out=a)
             if peephole is not None:
                 i.addcmul_(peephole[0], old_c)
                 f.addcmul_(peephole[1], old_c)
-            a[:, : 2 * H].sigmoid_()
-            g.tanh_()
-            new = torch.mul(i, g, out=at(fresh, t))
-            if mask_g is not None:
-                new *= at(mask_g, t)
+            squash_(a_first, g, quick)
+            torch.mul(i, g, out=new)
+            if m_g is not None:
+                new.mul_(m_g)
             new.addcmul_(f, old_c)
-            if mask_c is not None:
-                new *= at(mask_c, t)
+            if m_c is not None:
+                new.mul_(m_c)
             if peephole is not None:
-                o.addcmul_(peephole[2], new)
-            o.sigmoid_()
-            torch.tanh(norm_c(new), out=tanh)
-            torch.mul(o, tanh, out=h[t])
-            if keep_c is not None:
-                torch.lerp(new, old_c, at(keep_c, t), out=c[t])
-            if keep_h is not None:
-                h[t].lerp_(old_h, at(keep_h, t))
-            old_h, old_c = h[t], c[t]
+                o.addcmul_(peephole[2], new).sigmoid_()
+            torch.mul(o, tanh(norm_c(new), tanh_t, quick), out=h_t)
+            if k_c is not None:
+                torch.lerp(new, old_c, k_c, out=c_t)
+            if k_h is not None:
+                h_t.lerp_(old_h, k_h)
+            old_h, old_c = h_t, c_t
         if not keeps:
             return h, c
-        norms = (*options[6:8], *options[9:11])
-        apart = None if keep_c is None else fresh
-        ctx.save_for_backward(weight_hh, h0, c0, kept, h, c, apart, tanh_c, masked, raw, *options[:6], *norms)
-        ctx.eps, ctx.statistics = (options[8], options[11]), (norm_h.statistics, norm_c.statistics)
+        apart = None if keep_c is None else fresh  # without zoneout it is c
+        keep(ctx, inputs, kept, h, c, tanh_c, apart, masked, raw)
+        ctx.statistics = norm_h.statistics, norm_c.statistics
         ctx.set_materialize_grads(False)
         return h, c
 
     @staticmethod
-    @first_derivative_only
+    @twice_differentiable(scan_loop_torch.lstm)
     def backward(ctx: Any, outer_h: Tensor | None, outer_c: Tensor | None) -> Any:
-        """The gradients for all that `forward` took, step by step from the end."""
-        weight_hh, h0, c0, kept, h, c, fresh, tanh_c, masked, raw, *options = ctx.saved_tensors
-        mask_h, mask_g, mask_c, keep_h, keep_c, peephole, gain_h, shift_h, gain_c, shift_c = options
-        norm_h = Normed(gain_h, shift_h, ctx.eps[0], ctx.statistics[0])
-        norm_c = Normed(gain_c, shift_c, ctx.eps[1], ctx.statistics[1])
+        """The gradients for all that `forward` took, step by step from the end.
+
+        In each block of steps da begins as the slopes of the gates, and each step then multiplies its own by
+        what comes back from the steps after it.
+        """
+        inputs, (kept, h, c, tanh_c, fresh, masked, raw) = kept_by(ctx)
+        given, (weight_hh, h0, c0), options = inputs[:4], inputs[4:7], inputs[7:]
+        mask_h, mask_g, mask_c, keep_h, keep_c, peephole = options[:6]
+        norm_h = Normed(options[6], options[7], options[8], ctx.statistics[0])
+        norm_c = Normed(options[9], options[10], options[11], ctx.statistics[1])
         fresh = c if fresh is None else fresh
-        T, B, G = kept.shape
-        H = G // 4
-        product = Recurrent(weight_hh.t(), B, T)
-        da = torch.empty_like(kept)
-        through = da if raw is None else torch.empty_like(kept)  # the gradient at W_hh h
-        dh, dc, part = torch.zeros_like(h0), torch.zeros_like(c0), torch.empty_like(h0)
-        for t in reversed(range(T)):
-            i, f, g, o = kept[t].split(H, dim=1)
-            di, df, dg, do = da[t].split(H, dim=1)
-            old_c = c[t - 1] if t else c0
-            if outer_h is not None:
-                dh += outer_h[t]
-            if outer_c is not None:
-                dc += outer_c[t]
-            stays_h = stays_c = None
-            if keep_h is not None:
-                stays_h = dh * at(keep_h, t)
-                dh -= stays_h
-            if keep_c is not None:
-                stays_c = dc * at(keep_c, t)
-                dc -= stays_c
-            torch.mul(dh, tanh_c[t], out=part)
-            aten.sigmoid_backward.grad_input(part, o, grad_input=do)
-            dh *= o
-            aten.tanh_backward.grad_input(dh, tanh_c[t], grad_input=part)
-            dc += norm_c.backward(part, fresh[t], t)
-            if peephole is not None:
-                dc.addcmul_(peephole[2], do)
-            if mask_c is not None:
-                dc *= at(mask_c, t)
-            torch.mul(dc, old_c, out=part)
-            aten.sigmoid_backward.grad_input(part, f, grad_input=df)
-            written = dc if mask_g is None else dc * at(mask_g, t)
-            torch.mul(written, g, out=part)
-            aten.sigmoid_backward.grad_input(part, i, grad_input=di)
-            torch.mul(written, i, out=part)
-            aten.tanh_backward.grad_input(part, g, grad_input=dg)
-            dc *= f
-            if peephole is not None:
-                dc.addcmul_(peephole[0], di).addcmul_(peephole[1], df)
-            if stays_c is not None:
-                dc += stays_c
-            if raw is not None:
-                through[t] = norm_h.backward(da[t], raw[t], t)
-            dh = product.times(through[t])
-            if mask_h is not None:
-                dh *= at(mask_h, t)
-            if stays_h is not None:
-                dh += stays_h
-        dweight = dpeephole = None
-        if ctx.needs_input_grad[2]:
-            dweight = weight_gradient(through, before(h, h0) if masked is None else masked)
-        if peephole is not None:
-            old = before(c, c0)
-            di, df, _, do = da.split(H, dim=2)
-            dpeephole = torch.stack(
-                [(d * seen).sum((0, 1)) for d, seen in ((di, old), (df, old), (do, fresh))]
-            )
+        T, B, H = h.shape
+        size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
+        sums, product = sums_of(given, size, wanted), Product(weight_hh.t(), B, T)
+        dweight = WeightGradient(weight_hh, wanted[4])
+        dpeephole = None if peephole is None else torch.zeros_like(peephole)
+        spare = kept.new_empty(size, B, 4 * H)
+        through = None if raw is None else torch.empty_like(spare)  # the gradient at W_hh h
+        slope = torch.empty_like(spare[..., :H])
+        constants = (outer_h, outer_c, keep_h, keep_c, mask_h, mask_c, kept[..., H : 2 * H])
+        steps = list(zip(*(each(x, T) for x in constants), strict=True))
+        dh, dc = torch.zeros_like(h0), torch.zeros_like(c0)
+        for start in reversed(range(0, T, size)):
+            end = min(start + size, T)
+            old_c = before(c, c0, start, end)
+            da = _slopes(sums.room(start, end, spare), slope, kept, tanh_c, old_c, mask_g, start)
+            dy = da if through is None else through[: end - start]
+            difg = da.unflatten(2, (4, H))[:, :, :3]
+            of_block = zip(*(x.unbind() for x in (da, difg, da[..., 3 * H :], slope, dy)), strict=False)
+            for t, (da_t, difg_t, do, slope_t, dy_t) in reversed([*enumerate(of_block, start)]):
+                out_h, out_c, k_h, k_c, m_h, m_c, f = steps[t]
+                if out_h is not None:
+                    dh += out_h
+                if out_c is not None:
+                    dc += out_c
+                stays_h = stays_c = None
+                if k_h is not None:
+                    stays_h = dh * k_h
+                    dh -= stays_h
+                if k_c is not None:
+                    stays_c = dc * k_c
+                    dc -= stays_c
+                do.mul_(dh)
+                if norm_c.gain is None:
+                    dc.addcmul_(dh, slope_t)
+                else:
+                    dc += norm_c.backward(slope_t.mul_(dh), fresh[t], t)
+                if peephole is not None:
+                    dc.addcmul_(peephole[2], do)
+                if m_c is not None:
+                    dc *= m_c
+                difg_t.mul_(dc[:, None])
+                dc *= f
+                if peephole is not None:
+                    dc.addcmul_(peephole[0], difg_t[:, 0]).addcmul_(peephole[1], difg_t[:, 1])
+                if stays_c is not None:
+                    dc += stays_c
+                if raw is not None:
+                    dy_t.copy_(norm_h.backward(da_t, raw[t], t))
+                dh = product.times(dy_t)
+                if m_h is not None:
+                    dh *= m_h
+                if stays_h is not None:
+                    dh += stays_h
+            dweight.add(dy, before(h, h0, start, end) if masked is None else masked[start:end])
+            sums.take(start, end, da)
+            if dpeephole is not None:
+                for row, d, cell in ((0, 0, old_c), (1, 1, old_c), (2, 3, fresh[start:end])):
+                    dpeephole[row] += (da.unflatten(2, (4, H))[:, :, d] * cell).sum((0, 1))
         of_norms = norm_h.dgain, norm_h.dshift, None, norm_c.dgain, norm_c.dshift, None
-        return None, da, dweight, dh, dc, None, None, None, None, None, dpeephole, *of_norms
+        return None, *sums.gradients, dweight.total, dh, dc, *[None] * 5, dpeephole, *of_norms
+
+
+def _slopes(
+    da: Tensor, slope: Tensor, kept: Tensor, tanh_c: Tensor, old_c: Tensor, mask_g: Tensor | None, start: int
+) -> Tensor:
+    """Write into da (n, B, 4H), and slope, what dc and dh will be multiplied by, for n steps from start on.
+
+    di = dc m_g g i (1 - i)    df = dc c_{t-1} f (1 - f)    dg = dc m_g i (1 - g^2)
+    do = dh tanh(c') o (1 - o)            dc = dh o (1 - tanh(c')^2)
+    """
+    H, end = old_c.shape[2], start + len(da)
+    i, f, g, o = kept[start:end].split(H, 2)
+    di, df, dg, do = da.split(H, 2)
+    tanh_c = tanh_c[start:end]
+    aten.sigmoid_backward.grad_input(g, i, grad_input=di)
+    aten.sigmoid_backward.grad_input(old_c, f, grad_input=df)
+    aten.tanh_backward.grad_input(i, g, grad_input=dg)
+    aten.sigmoid_backward.grad_input(tanh_c, o, grad_input=do)
+    aten.tanh_backward.grad_input(o, tanh_c, grad_input=slope[: len(da)])
+    if mask_g is not None:
+        di.mul_(part(mask_g, start, end))
+        dg.mul_(part(mask_g, start, end))
+    return da

@@ -7,29 +7,32 @@ keeps a graph of a dozen nodes for every step. Here the loop runs without a grap
 gradient of a step is written out as in the chapters, and the weights' gradient is one product over all steps.
 What changes inside the recurrence, such as masks or peepholes, comes in as an argument.
 
+gates are the sums W_ih x + b of all steps; or `Affine(x, weight_ih, bias)`, and then the scan takes that
+product too, a few steps at a time, which is quicker on a CPU.
+
 Masks are (T, B, H), another one for each step, or (1, B, H), one for the whole sequence, and hold their
 scaling; they are constants, without gradient. `keep` is where a state stays as it was (zoneout): 1 keeps the
 old, 0 takes the new, a number between mixes. `Norm` is layer normalisation. Nothing here knows of lengths:
-the caller puts zero where a sequence has ended. There is no second derivative.
+the caller puts zero where a sequence has ended. A second derivative (create_graph=True) comes from
+the loops of `rnnlit.scan_loop_torch`, with a graph of every step.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from rnnlit.scan_gru_torch import ScanGRU
 from rnnlit.scan_lstm_torch import ScanLSTM
-from rnnlit.tools.matmul_torch import Recurrent
-from rnnlit.tools.norm_torch import Norm, Normed
-from rnnlit.tools.steps_torch import at, before, first_derivative_only, gradient_wanted, weight_gradient
+from rnnlit.scan_rnn_torch import ScanRNN
+from rnnlit.tools.norm_torch import Norm
+from rnnlit.tools.steps_torch import gradient_wanted
+from rnnlit.tools.sums_torch import Affine, arguments
 
-__all__ = ["GRUOptions", "LSTMOptions", "Norm", "RNNOptions", "gru", "lstm", "rnn"]
+__all__ = ["Affine", "GRUOptions", "LSTMOptions", "Norm", "RNNOptions", "gru", "lstm", "rnn"]
 
 NO_NORM = (None, None, 0.0)
-aten = torch.ops.aten
 
 
 class LSTMOptions(NamedTuple):
@@ -64,7 +67,7 @@ class RNNOptions(NamedTuple):
 
 
 def lstm(
-    gates: Tensor, weight_hh: Tensor, h0: Tensor, c0: Tensor, options: LSTMOptions | None = None
+    gates: Tensor | Affine, weight_hh: Tensor, h0: Tensor, c0: Tensor, options: LSTMOptions | None = None
 ) -> tuple[Tensor, Tensor]:
     """Run an LSTM's recurrence over given input products.
 
@@ -80,12 +83,12 @@ def lstm(
     """
     options = options or LSTMOptions()
     norms = *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
-    inputs = gates, weight_hh, h0, c0, *options[:6], *norms
+    inputs = *arguments(gates), weight_hh, h0, c0, *options[:6], *norms
     return ScanLSTM.apply(_keeps(inputs), *inputs)
 
 
 def gru(
-    gates: Tensor,
+    gates: Tensor | Affine,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     h0: Tensor,
@@ -104,12 +107,17 @@ def gru(
     """
     options = options or GRUOptions()
     norms = *(options.norm_rz or NO_NORM), *(options.norm_n or NO_NORM)
-    inputs = gates, weight_hh, bias_hh, h0, reset_after, *options[:3], *norms
+    inputs = *arguments(gates), weight_hh, bias_hh, h0, reset_after, *options[:3], *norms
     return ScanGRU.apply(_keeps(inputs), *inputs)
 
 
 def rnn(
-    gates: Tensor, weight_hh: Tensor, h0: Tensor, options: RNNOptions | None = None, *, relu: bool = False
+    gates: Tensor | Affine,
+    weight_hh: Tensor,
+    h0: Tensor,
+    options: RNNOptions | None = None,
+    *,
+    relu: bool = False,
 ) -> Tensor:
     """Run a plain network's recurrence over given input products.
 
@@ -119,70 +127,10 @@ def rnn(
     relu takes the place of tanh where it is asked for.
     """
     options = options or RNNOptions()
-    return ScanRNN.apply(gates, weight_hh, h0, relu, *options[:2], *(options.norm or NO_NORM))
+    inputs = *arguments(gates), weight_hh, h0, relu, *options[:2], *(options.norm or NO_NORM)
+    return ScanRNN.apply(_keeps(inputs), *inputs)
 
 
 def _keeps(inputs: tuple[Any, ...]) -> bool:
     """Whether the steps are to be kept: not where no gradient is wanted, for that saves the memory."""
     return gradient_wanted(*(value for value in inputs if isinstance(value, Tensor)))
-
-
-class ScanRNN(torch.autograd.Function):
-    """`rnn` as one node of the graph."""
-
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, weight_hh: Tensor, h0: Tensor, relu: bool, *options: Any) -> Any:
-        """Run all steps, and keep what `backward` needs."""
-        mask_h, keep_h, gain, shift, eps = options
-        norm = Normed(gain, shift, eps)
-        T, B, H = gates.shape
-        product = Recurrent(weight_hh, B, T)
-        h, new = gates.new_empty(T, B, H), gates.new_empty(T, B, H)
-        masked = None if mask_h is None else gates.new_empty(T, B, H)
-        sums = None if gain is None else gates.new_empty(T, B, H)
-        old = h0
-        for t in range(T):
-            seen = old if masked is None else torch.mul(old, at(mask_h, t), out=masked[t])
-            product.add(gates[t], seen, out=new[t])
-            if sums is not None:
-                sums[t] = new[t]
-                new[t] = norm(sums[t])
-            new[t].relu_() if relu else new[t].tanh_()
-            h[t] = new[t]
-            if keep_h is not None:
-                h[t].lerp_(old, at(keep_h, t))
-            old = h[t]
-        ctx.save_for_backward(weight_hh, h0, h, new, masked, sums, mask_h, keep_h, gain, shift)
-        ctx.relu, ctx.eps, ctx.statistics = relu, eps, norm.statistics
-        return h
-
-    @staticmethod
-    @first_derivative_only
-    def backward(ctx: Any, outer: Tensor) -> Any:
-        """The gradients for all that `forward` took, step by step from the end."""
-        weight_hh, h0, h, new, masked, sums, mask_h, keep_h, gain, shift = ctx.saved_tensors
-        norm = Normed(gain, shift, ctx.eps, ctx.statistics)
-        T, B, _ = h.shape
-        product = Recurrent(weight_hh.t(), B, T)
-        da, dh = torch.empty_like(h), torch.zeros_like(h0)
-        for t in reversed(range(T)):
-            dh += outer[t]
-            stays = None
-            if keep_h is not None:
-                stays = dh * at(keep_h, t)
-                dh -= stays
-            if ctx.relu:
-                torch.mul(dh, new[t] > 0, out=da[t])
-            else:
-                aten.tanh_backward.grad_input(dh, new[t], grad_input=da[t])
-            if sums is not None:
-                da[t] = norm.backward(da[t], sums[t], t)
-            dh = product.times(da[t])
-            if mask_h is not None:
-                dh *= at(mask_h, t)
-            if stays is not None:
-                dh += stays
-        dweight = None
-        if ctx.needs_input_grad[1]:
-            dweight = weight_gradient(da, before(h, h0) if masked is None else masked)
-        return da, dweight, dh, None, None, None, norm.dgain, norm.dshift, None

@@ -59,7 +59,7 @@ def masks(row: Row, variants: Variants, H: int) -> dict[str, Tensor | None]:
             return None
         if not row.training:
             return like.new_full((1, 1, 1), p)
-        return like.new_empty((T, B, H)).bernoulli_(p, generator=generator)
+        return like.new_empty((T, B, H)).uniform_(generator=generator).lt_(p)  # quicker than bernoulli_
 
     return {
         "h": dropped(variants.recurrent_dropout, 1),
@@ -87,12 +87,13 @@ def scan_lstm(row: Row, variants: Variants, h0: Tensor, c0: Tensor) -> States:
     weight_ih, weight_hh, *biases = row.weights
     bias = biases[0] + biases[1] if biases else None
     norm_h = norm_c = None
+    gates: Tensor | scan_torch.Affine
     if variants.layer_norm:
         gates = normed(linear(row.x, weight_ih), norm_of(row, "ih"))
         gates = gates if bias is None else gates + bias
         norm_h, norm_c = norm_of(row, "hh"), norm_of(row, "c")
     else:
-        gates = linear(row.x, weight_ih, bias)
+        gates = scan_torch.Affine(row.x, weight_ih, bias)
     m = masks(row, variants, weight_hh.shape[1])
     options = scan_torch.LSTMOptions(
         mask_h=m["h"],
@@ -116,13 +117,14 @@ def scan_gru(row: Row, variants: Variants, h0: Tensor) -> States:
     H = weight_hh.shape[1]
     bias_ih, bias_hh = biases or (None, None)
     norm_rz = norm_n = None
+    gates: Tensor | scan_torch.Affine
     if variants.layer_norm:
         rz, n = linear(row.x, weight_ih).split([2 * H, H], -1)
         gates = torch.cat([normed(rz, norm_of(row, "ih_rz")), normed(n, norm_of(row, "ih_n"))], -1)
         gates = gates if bias_ih is None else gates + bias_ih
         norm_rz, norm_n = norm_of(row, "hh_rz"), norm_of(row, "hh_n")
     else:
-        gates = linear(row.x, weight_ih, bias_ih)
+        gates = scan_torch.Affine(row.x, weight_ih, bias_ih)
     m = masks(row, variants, H)
     options = scan_torch.GRUOptions(m["h"], m["candidate"], m["keep_h"], norm_rz, norm_n)
     h = scan_torch.gru(gates, weight_hh, bias_hh, h0, options, reset_after=not variants.reset_before)
@@ -137,13 +139,15 @@ def scan_rnn(row: Row, variants: Variants, h0: Tensor, *, relu: bool = False) ->
     weight_ih, weight_hh, *biases = row.weights
     bias = biases[0] + biases[1] if biases else None
     norm = None
+    gates: Tensor | scan_torch.Affine
     if variants.layer_norm:
         gates, norm = linear(row.x, weight_ih), norm_of(row, "a")
         norm = norm if bias is None else norm._replace(shift=norm.shift + bias)
     else:
-        gates = linear(row.x, weight_ih, bias)
+        gates = scan_torch.Affine(row.x, weight_ih, bias)
         if row.padding is not None and relu:
-            gates = gates.masked_fill(row.padding.mask, -math.inf)  # there a relu could grow past all bounds
+            # at the padding a relu could grow past all bounds
+            gates = linear(*gates).masked_fill(row.padding.mask, -math.inf)
     m = masks(row, variants, weight_hh.shape[1])
     options = scan_torch.RNNOptions(mask_h=m["h"], keep_h=m["keep_h"], norm=norm)
     return ended((scan_torch.rnn(gates, weight_hh, h0, options, relu=relu),), row.padding)

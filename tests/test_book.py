@@ -32,6 +32,8 @@ WITHOUT_CHAPTER = {
     "rnnlit.scan_torch": "the recurrences with a closed-form backward pass, for the variants",
     "rnnlit.scan_lstm_torch": "that of the LSTM",
     "rnnlit.scan_gru_torch": "that of the GRU",
+    "rnnlit.scan_rnn_torch": "that of the plain network",
+    "rnnlit.scan_loop_torch": "the same as loops, for second derivatives",
     "rnnlit.scan_lstm_triton": "that of the LSTM with fused kernels, for a GPU",
     "rnnlit.scan_gpu_torch": "which way the recurrences take on a GPU",
     "rnnlit.cells_torch": "one step, for those who write their own loop",

@@ -10,7 +10,7 @@ from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4
 LENGTHS = [3, 5]
-EXACT = TOLERANCE[np.float64]
+EXACT, TOLERANCE_32 = TOLERANCE[np.float64], TOLERANCE[np.float32]
 both_forms = pytest.mark.parametrize("reset_after", [True, False])
 
 
@@ -157,3 +157,97 @@ def test_the_repr_names_the_form():
 def test_bad_arguments_are_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# Where the scan is quicker.
+
+
+def both(T, **options):
+    """Ours and torch's in float32, with the same parameters, and an input of T steps."""
+    torch.manual_seed(0)
+    ours, theirs = (module(I, H, **options) for module in (gru_torch.GRU, torch.nn.GRU))
+    theirs.load_state_dict(ours.state_dict())
+    shape = (B, T, I) if options.get("batch_first") else (T, B, I)
+    return ours, theirs, torch.randn(shape, requires_grad=True)
+
+
+OPTIONS = [
+    {},
+    {"bias": False},
+    {"batch_first": True},
+    {"num_layers": 2, "bidirectional": True},
+    {"num_layers": 2, "dropout": 0.5},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_the_quick_way_gives_what_torch_gives(options):
+    ours, theirs, x = both(40, **options)
+    rows = ours.num_layers * (2 if ours.bidirectional else 1)
+    h0 = torch.randn(rows, B, H, requires_grad=True)
+    assert ours.kernel(x) == "our scan, because it is quicker than torch's kernel here"
+    found = []
+    for module in (ours, theirs):
+        torch.manual_seed(1)  # the dropout's
+        output, h_n = module(x, h0)
+        loss = (output.square().sum() + h_n.sum()) / 40
+        found.append([output, h_n, *torch.autograd.grad(loss, [x, h0, *module.parameters()])])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, **TOLERANCE_32)
+
+
+def test_the_quick_way_with_lengths_and_all_states_is_the_fused_one(monkeypatch):
+    ours, _, x = both(40, num_layers=2, bidirectional=True)
+    lengths = [40, 17]
+    quick = ours(x, lengths=lengths, return_all_states=True)
+    assert ours.kernel(x, lengths=lengths).startswith("our scan, because it is quicker")
+    monkeypatch.setattr(gru_torch, "LEAST_STEPS", 41)
+    fused = ours(x, lengths=lengths, return_all_states=True)
+    assert ours.kernel(x, lengths=lengths).startswith("torch's fused kernel")
+    for a, b in zip([*quick[:2], *quick[2]], [*fused[:2], *fused[2]], strict=True):
+        torch.testing.assert_close(a, b, **TOLERANCE_32)
+
+
+def test_which_calls_go_the_quick_way():
+    ours, _, x = both(40)
+    plain = "torch's own call"
+    assert ours.kernel(x[:31]) == plain
+    assert ours.double().kernel(x.double()) == plain
+    ours.float()
+    with torch.no_grad():
+        assert ours.kernel(x) == plain  # too small
+        large = gru_torch.GRU(I, 512)
+        assert large.kernel(torch.ones(40, 16, I)).startswith("our scan, because it is quicker")
+        assert large.kernel(torch.ones(40, 15, I)) == plain
+    with torch.autocast("cpu", torch.bfloat16):
+        assert ours.kernel(x) == plain
+
+
+def test_second_derivatives_are_torchs():
+    """As for a penalty on the gradient."""
+    ours, theirs, x = both(32)
+    found = []
+    for module in (ours, theirs):
+        (first,) = torch.autograd.grad(module(x)[0].sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(first.square().sum(), list(module.parameters()), allow_unused=True))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, **TOLERANCE_32)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's forward mode calls it
+def test_transforms_of_torch_func_and_forward_mode_still_work():
+    ours, theirs, x = both(32)
+    x = x.detach()
+    weights = {name: parameter.detach() for name, parameter in ours.named_parameters()}
+
+    def loss(module):
+        return lambda w: torch.func.functional_call(module, w, x)[0].sum()
+
+    a, b = torch.func.grad(loss(ours))(weights), torch.func.grad(loss(theirs))(weights)
+    for name in weights:
+        torch.testing.assert_close(a[name], b[name], **TOLERANCE_32)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+        outputs = [torch.autograd.forward_ad.unpack_dual(module(dual)[0]) for module in (ours, theirs)]
+    tangents = [output.tangent for output in outputs]
+    torch.testing.assert_close(*tangents, **TOLERANCE_32)

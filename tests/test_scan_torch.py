@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import layer_norm, linear
 
-from rnnlit import scan_torch
+from rnnlit import scan_loop_torch, scan_torch
 from rnnlit.scan_gru_torch import ScanGRU
 from rnnlit.scan_lstm_torch import ScanLSTM
-from rnnlit.scan_torch import GRUOptions, LSTMOptions, Norm, RNNOptions
-from rnnlit.tools import matmul_torch
+from rnnlit.scan_rnn_torch import ScanRNN
+from rnnlit.scan_torch import Affine, GRUOptions, LSTMOptions, Norm, RNNOptions
+from rnnlit.tools import matmul_torch, steps_torch
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4
@@ -37,6 +38,11 @@ SCANS = {
     "gru_before": (scan_torch.gru, GRUOptions, GRU_OPTIONS, 3),
     "rnn": (scan_torch.rnn, RNNOptions, RNN_OPTIONS, 1),
     "rnn_relu": (scan_torch.rnn, RNNOptions, RNN_OPTIONS, 1),
+}
+FUNCTIONS = {
+    "lstm": (ScanLSTM, scan_loop_torch.lstm),
+    "gru": (ScanGRU, scan_loop_torch.gru),
+    "rnn": (ScanRNN, scan_loop_torch.rnn),
 }
 CASES = [
     (scan, chosen)
@@ -301,7 +307,7 @@ def test_a_parameter_that_changes_before_the_backward_pass_is_an_error():
 @pytest.mark.parametrize("scan", SCANS)
 def test_a_scan_is_one_node_of_the_graph(scan):
     """However many steps it has; a loop has a dozen nodes for each."""
-    kind = {"lstm": ScanLSTM, "gru": ScanGRU}.get(scan.split("_")[0], scan_torch.ScanRNN)
+    kind = {"lstm": ScanLSTM, "gru": ScanGRU}.get(scan.split("_")[0], ScanRNN)
     for steps in (2, 30):
         tensors, constants = draw(scan, tuple(SCANS[scan][2]), torch.float64, steps=steps)
         node = call(scan, tensors, constants)[0].grad_fn
@@ -310,11 +316,74 @@ def test_a_scan_is_one_node_of_the_graph(scan):
         assert set(below) == {"torch::autograd::AccumulateGrad"} and len(below) == len(tensors)
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("scan", SCANS)
-def test_a_second_derivative_is_refused(scan):
-    tensors, _ = draw(scan, (), torch.float64)
-    with pytest.raises(RuntimeError, match=r"create_graph=True: .* no second derivative"):
-        torch.autograd.grad(call(scan, tensors, {})[0].sum(), [tensors["h0"]], create_graph=True)
+def test_sums_given_and_sums_to_be_computed(scan, bias, monkeypatch):
+    """From x, W and b the scan takes the input's product itself; here in blocks of 2, 2 and 1 steps."""
+    monkeypatch.setattr(steps_torch, "ROWS", 2 * B)
+    tensors, constants = draw(scan, tuple(SCANS[scan][2]), torch.float64)
+    tensors.pop("gates")
+    g = torch.Generator().manual_seed(2)
+    shapes = {"x": (T, B, I), "W": (len(tensors["weight_hh"]), I)}
+    shapes |= {"b": (len(tensors["weight_hh"]),)} if bias else {}
+    for name, shape in shapes.items():
+        tensors[name] = torch.randn(shape, generator=g, dtype=torch.float64).requires_grad_()
+    affine = Affine(tensors["x"], tensors["W"], tensors.get("b"))
+    ours = call(scan, tensors | {"gates": affine}, constants)
+    theirs = loop(scan, tensors | {"gates": linear(*affine)}, constants)
+    assert_same(ours, theirs, CLOSE[torch.float64])
+    assert_same(gradients(ours, tensors), gradients(theirs, tensors), CLOSE[torch.float64])
+    with torch.no_grad():
+        assert_same(call(scan, tensors | {"gates": affine}, constants), theirs, CLOSE[torch.float64])
+
+
+@pytest.mark.parametrize("frozen", ["x", "W", "b"])
+def test_what_needs_no_gradient_gets_none(frozen):
+    tensors, constants = draw("lstm", (), torch.float64)
+    x, W, b = (torch.randn(s, dtype=torch.float64) for s in ((T, B, I), (4 * H, I), (4 * H,)))
+    leaves = {"x": x, "W": W, "b": b}
+    for name, leaf in leaves.items():
+        leaf.requires_grad_(name != frozen)
+    call("lstm", tensors | {"gates": Affine(x, W, b)}, constants)[0].sum().backward()
+    assert [name for name, leaf in leaves.items() if leaf.grad is None] == [frozen]
+
+
+@every_case
+def test_the_packages_own_loop_computes_the_scan(scan, chosen, monkeypatch):
+    """Where a second derivative is asked for it takes the scan's place, with the same arguments."""
+    tensors, constants = draw(scan, chosen, torch.float64)
+    ours, function = call(scan, tensors, constants), FUNCTIONS[scan.split("_")[0]]
+    monkeypatch.setattr(function[0], "apply", lambda keeps, *inputs: function[1](*inputs))
+    assert_same(flat(call(scan, tensors, constants)), ours, CLOSE[torch.float64])
+
+
+def flat(results):
+    """A tuple of tensors, out of one that may hold such a tuple."""
+    return results[0] if isinstance(results[0], tuple) else results
+
+
+@every_case
+def test_second_derivatives(scan, chosen):
+    tensors, constants = draw(scan, chosen, torch.float64, steps=2)
+    if scan == "rnn_relu":
+        tensors["gates"] = (10 * tensors["gates"].detach()).requires_grad_()
+    names = list(tensors)
+
+    def function(*values):
+        return call(scan, dict(zip(names, values, strict=True)), constants)
+
+    assert torch.autograd.gradgradcheck(function, tuple(tensors.values()))
+
+
+def test_second_derivative_with_one_tensor_in_two_places():
+    """h0 and c0 may be one tensor: its gradient is the sum over both."""
+    tensors, _ = draw("lstm", (), torch.float64)
+    state, (gates, weight) = tensors["h0"], (tensors["gates"], tensors["weight_hh"])
+    outputs = scan_torch.lstm(gates, weight, state, state), loop("lstm", tensors | {"c0": state}, {})
+    ours, theirs = (torch.autograd.grad(o[0].sum(), [state], create_graph=True) for o in outputs)
+    assert_same(ours, theirs, CLOSE[torch.float64])
+    again = [torch.autograd.grad(g[0].square().sum(), [weight])[0] for g in (ours, theirs)]
+    torch.testing.assert_close(*again, **CLOSE[torch.float64])
 
 
 @pytest.mark.parametrize("scan", SCANS)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from rnnlit.tools import matmul_torch
-from rnnlit.tools.matmul_torch import Recurrent, packing_pays
+from rnnlit.tools.matmul_torch import Product, packing_pays
 
-B, K, N, USES = 5, 96, 160, 100
+B, K, N, USES = 5, 192, 352, 100  # weights large enough to be tried
 BOTH = pytest.mark.parametrize("packs", [False, True])
 
 
@@ -57,7 +57,7 @@ def test_both_ways_compute_the_product(forced, packs, transposed):
     weight, h, a = draw()
     if transposed:  # as the backward pass hands it over: a view that is not contiguous
         weight = weight.t().contiguous().t()
-    product = Recurrent(weight, B, USES)
+    product = Product(weight, B, USES)
     assert (product.packed is not None) == packs
     want = h.double() @ weight.double().t()
     # K products of size 1 in float32: an error of K times 2**-24 at most, and far less as a rule
@@ -72,7 +72,7 @@ def test_both_ways_compute_the_product(forced, packs, transposed):
 def test_both_ways_add_the_bias(forced, packs):
     weight, h, _ = draw()
     bias = torch.linspace(-3, 3, N)
-    product = Recurrent(weight, B, USES, bias)
+    product = Product(weight, B, USES, bias)
     want = h.double() @ weight.double().t() + bias.double()
     torch.testing.assert_close(product.times(h).double(), want, rtol=0, atol=K * 2**-24 * 10)
 
@@ -81,9 +81,9 @@ def test_both_ways_add_the_bias(forced, packs):
 def test_the_product_sees_the_weights_of_its_own_time(forced, packs):
     """A packed copy is made for one call of the layer; the next one, after a training step, makes another."""
     weight, h, _ = draw()
-    before = Recurrent(weight, B, USES).times(h)
+    before = Product(weight, B, USES).times(h)
     weight.mul_(2)
-    torch.testing.assert_close(Recurrent(weight, B, USES).times(h), 2 * before)
+    torch.testing.assert_close(Product(weight, B, USES).times(h), 2 * before)
 
 
 @BOTH
@@ -91,7 +91,7 @@ def test_rows_of_a_larger_tensor(forced, packs):
     """The scan hands over a step of (T, B, K) and writes to a step of (T, B, N)."""
     weight, _, _ = draw()
     states, sums = torch.randn(3, B, K), torch.empty(3, B, N)
-    product = Recurrent(weight, B, USES)
+    product = Product(weight, B, USES)
     product.add(torch.ones(B, N), states[1], out=sums[2])
     torch.testing.assert_close(sums[2], 1 + product.times(states[1]))
 
@@ -115,7 +115,7 @@ def test_without_the_operators_torch_mm_does_the_work(cold, monkeypatch, missing
     monkeypatch.setattr(matmul_torch, missing, gone)
     assert packing_pays(B, N, K, torch.float32, "cpu", 1) is False
     weight, h, _ = draw()
-    product = Recurrent(weight, B, USES)
+    product = Product(weight, B, USES)
     assert product.packed is None and torch.equal(product.times(h), h @ weight.t())
 
 
@@ -141,7 +141,7 @@ def test_deterministic_algorithms_leave_the_choice_to_nothing(monkeypatch):
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
-        assert Recurrent(draw()[0], B, USES).packed is None
+        assert Product(draw()[0], B, USES).packed is None
     finally:
         torch.use_deterministic_algorithms(before)
 
@@ -149,4 +149,4 @@ def test_deterministic_algorithms_leave_the_choice_to_nothing(monkeypatch):
 def test_a_few_products_are_not_worth_packing(monkeypatch):
     """A cell takes one product a call."""
     monkeypatch.setattr(matmul_torch, "packing_pays", lambda *_: pytest.fail("it was asked"))
-    assert Recurrent(draw()[0], B, 1).packed is None
+    assert Product(draw()[0], B, 1).packed is None

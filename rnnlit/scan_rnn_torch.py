@@ -1,0 +1,108 @@
+"""The scan of a plain network: the loop of `rnnlit.scan_torch.rnn`.   T steps, B batch, H hidden."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnlit import scan_loop_torch
+from rnnlit.tools.matmul_torch import Product
+from rnnlit.tools.norm_torch import Normed
+from rnnlit.tools.steps_torch import (
+    before,
+    block_size,
+    each,
+    is_quick,
+    keep,
+    kept_by,
+    tanh,
+    twice_differentiable,
+)
+from rnnlit.tools.sums_torch import WeightGradient, sums_of
+
+aten = torch.ops.aten
+
+
+class ScanRNN(torch.autograd.Function):
+    """`rnnlit.scan_torch.rnn` as one node of the graph; its letters are those of that equation.
+
+    The arguments: whether to keep the steps for a backward pass; the four `sums_torch.Arguments`; weight_hh,
+    h0, relu; the options, the norm as (gain, shift, eps).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
+        """Run all steps; if `keeps`, keep what `backward` needs."""
+        given, (weight_hh, h0, relu), (mask_h, keep_h, gain, shift, eps) = inputs[:4], inputs[4:7], inputs[7:]
+        norm = Normed(gain, shift, eps)
+        T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
+        size = block_size(T, B, h0.device)
+        given_sums, product = sums_of(given, size), Product(weight_hh, B, T)
+        S = T if keeps else 1  # how many steps to keep
+        h = new_empty(T, B, H)
+        new = h if keep_h is None else new_empty(S, B, H)
+        masked = None if mask_h is None else new_empty(S, B, H)
+        sums = None if gain is None else new_empty(S, B, H)
+        steps = list(zip(*(each(x, T) for x in (h, new, masked, sums, mask_h, keep_h)), strict=True))
+        old, quick = h0, is_quick(h0)
+        for t in range(T):
+            if t % size == 0:
+                block = given_sums.block(t, t + size).unbind()
+            h_t, fresh, seen, a, m_h, k_h = steps[t]
+            seen = old if m_h is None else torch.mul(old, m_h, out=seen)
+            if a is None:
+                product.add(block[t % size], seen, out=fresh)
+            else:
+                fresh.copy_(norm(product.add(block[t % size], seen, out=a)))
+            fresh.relu_() if relu else tanh(fresh, fresh, quick)
+            if k_h is not None:
+                torch.lerp(fresh, old, k_h, out=h_t)
+            old = h_t
+        if not keeps:
+            return h
+        apart = None if keep_h is None else new
+        keep(ctx, inputs, h, apart, masked, sums)
+        ctx.statistics = norm.statistics
+        return h
+
+    @staticmethod
+    @twice_differentiable(scan_loop_torch.rnn)
+    def backward(ctx: Any, outer: Tensor) -> Any:
+        """The gradients for all that `forward` took, step by step from the end."""
+        inputs, (h, new, masked, sums) = kept_by(ctx)
+        given, (weight_hh, h0, relu), (mask_h, keep_h, gain, shift, eps) = inputs[:4], inputs[4:7], inputs[7:]
+        norm, new = Normed(gain, shift, eps, ctx.statistics), h if new is None else new
+        T, B, H = h.shape
+        size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
+        given_sums, product = sums_of(given, size, wanted), Product(weight_hh.t(), B, T)
+        dweight = WeightGradient(weight_hh, wanted[4])
+        spare, dh = h.new_empty(size, B, H), torch.zeros_like(h0)
+        steps = list(zip(*(each(x, T) for x in (outer, new, sums, mask_h, keep_h)), strict=True))
+        for start in reversed(range(0, T, size)):
+            end = min(start + size, T)
+            da = given_sums.room(start, end, spare)
+            for t in reversed(range(start, end)):
+                out, fresh, a, m_h, k_h = steps[t]
+                da_t = da[t - start]
+                dh += out
+                stays = None
+                if k_h is not None:
+                    stays = dh * k_h
+                    dh -= stays
+                if relu:
+                    torch.mul(dh, fresh > 0, out=da_t)
+                else:
+                    aten.tanh_backward.grad_input(dh, fresh, grad_input=da_t)
+                if a is not None:
+                    da_t.copy_(norm.backward(da_t, a, t))
+                dh = product.times(da_t)
+                if m_h is not None:
+                    dh *= m_h
+                if stays is not None:
+                    dh += stays
+            dweight.add(da, before(h, h0, start, end) if masked is None else masked[start:end])
+            given_sums.take(start, end, da)
+        norms = norm.dgain, norm.dshift, None
+        return None, *given_sums.gradients, dweight.total, dh, None, None, None, *norms
