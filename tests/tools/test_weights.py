@@ -548,7 +548,7 @@ def test_every_recurrent_cell_has_its_order_of_gates(rng):
     """A new cell module with weight_hh must enter GATES, with as many blocks as its weights have."""
     found = {}
     for module in pkgutil.iter_modules(rnnlit.__path__):
-        if not module.ispkg and not module.name.endswith("_torch") and module.name != "nn":
+        if not module.ispkg and not module.name.endswith(("_torch", "_triton")) and module.name != "nn":
             content = importlib.import_module(f"rnnlit.{module.name}")
             kind = getattr(content, "Params", tuple)
             own = kind.__module__ == content.__name__  # a module may take over the Params of another one
