@@ -52,6 +52,16 @@ class History:
         return len(self.rows) - 1 - self.rows.index(self.best) if self.rows else 0
 
 
+class Alone:
+    """What `fit` asks of `processes`, as it is for a process that trains alone."""
+
+    main = True  # whether this is the first process, which shows the bar
+
+    def once(self, action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Have the first process call `action`; all wait for it, and get its result or its error."""
+        return action(*arguments, **options)
+
+
 def fit(
     step: Callable[[Any], Mapping[str, Any]],
     batches: Callable[[np.random.Generator], Any] | Iterable[Any],
@@ -68,6 +78,7 @@ def fit(
     progress: bool = True,
     state: Any = None,
     rng: np.random.Generator | None = None,
+    processes: Any = None,
 ) -> History:
     """Call `step(batch)` until `steps` steps are done; evaluate every `every` steps and after the last.
 
@@ -86,21 +97,25 @@ def fit(
     progress    show a bar in a terminal, or under a notebook cell that a person runs (needs tqdm)
     state       has state_dict and load_state_dict: `optim.Adam`, `optim.SGD` or `train_torch.TorchState`
     rng         is passed to `batches` and saved in the checkpoint
+    processes   where many processes train as one (`processes_torch.start`): all call `fit` alike, the first
+                reads and writes the files, and all go by its rows
 
     FloatingPointError, naming the step: a metric that is not finite. ValueError, TypeError: at the door.
     """
-    _check_arguments(step, batches, steps, every, patience, mode, checkpoint, resume, csv, state, rng)
+    _check_arguments(step, batches, steps, every, patience, mode, checkpoint, resume, state, rng)
+    processes = processes or Alone()
+    processes.once(_check_files, checkpoint, csv)
     setting = {"metric": metric, "mode": mode, "best state": patience is not None, "rng": _kind(rng)}
     history, best = History(metric, mode), {}
     if checkpoint is not None and resume:
-        note, last, best = read_checkpoint(checkpoint, "state", "best")
+        note, last, best = processes.once(read_checkpoint, checkpoint, "state", "best")
         history.rows = _check_note(note, setting, steps)
     stream = _stream(batches, rng, skip=history.step)
     if resume:
         _restore(state, last, rng, note["rng"])  # after the batches, which may have drawn random numbers
-    _start_csv(csv, history.rows)
+    processes.once(_start_csv, csv, history.rows)
     window: list[Row] = []
-    with progress_bar(steps, history.step, progress) as bar:
+    with progress_bar(steps, history.step, progress and processes.main) as bar:
         for k in range(history.step + 1, steps + 1):
             if patience is not None and not window and history.stale >= patience:
                 break
@@ -108,15 +123,15 @@ def fit(
             bar.update()
             if k % every and k < steps:
                 continue
-            row = _row(k, window, evaluate, metric)
+            row = processes.once(dict, _row(k, window, evaluate, metric))  # so that all stop at the same one
             history.rows.append(row)
             window.clear()
             if patience is not None and history.stale == 0:
                 best = copy.deepcopy(state.state_dict())
-            _append_csv(csv, history.rows)
+            processes.once(_append_csv, csv, history.rows)
             if checkpoint is not None:
                 note = {"setting": setting, "rows": history.rows, "rng": rng and rng.bit_generator.state}
-                write_checkpoint(checkpoint, note, state=state.state_dict(), best=best)
+                processes.once(write_checkpoint, checkpoint, note, state=state.state_dict(), best=best)
             bar.set_postfix({metric: f"{row[metric]:.4g}"})
     if patience is not None:
         state.load_state_dict(best)
@@ -132,7 +147,6 @@ def _check_arguments(
     mode: Any,
     checkpoint: Path_ | None,
     resume: bool,
-    csv: Path_ | None,
     state: Any,
     rng: Any,
 ) -> None:
@@ -151,6 +165,9 @@ def _check_arguments(
     for name, value in (("patience", patience), ("checkpoint", checkpoint)):
         if value is not None and not (hasattr(state, "state_dict") and hasattr(state, "load_state_dict")):
             raise TypeError(f"state: {name} needs state_dict and load_state_dict, got {type(state).__name__}")
+
+
+def _check_files(checkpoint: Path_ | None, csv: Path_ | None) -> None:
     for name, path in (("checkpoint", checkpoint), ("csv", csv)):
         if path is not None and (Path(path).is_dir() or not Path(path).parent.is_dir()):
             raise ValueError(f"{name}: expected a file in a folder that exists, got {path}")

@@ -52,6 +52,8 @@ class TorchState:
     groups; `rng.cpu`, `rng.cuda.<device>` where CUDA is in use, and `rng.generator` for one's own generator.
     """
 
+    count = 1  # processes whose random numbers it holds
+
     def __init__(
         self,
         model: torch.nn.Module,
@@ -80,7 +82,8 @@ class TorchState:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Put a `state_dict` back. ValueError, before any change: another model or kind of optimiser.
+        """Put a `state_dict` back. ValueError, before any change: another model, kind of optimiser, or
+        number of processes.
 
         The random numbers of a CUDA device that isn't here are left out.
         """
@@ -88,9 +91,9 @@ class TorchState:
         if saved is None:
             raise ValueError(f"state: expected that of a TorchState, got one that holds {', '.join(state)}")
         self._check(state, saved)
-        self.model.load_state_dict(_under("model.", state))
+        self.model.load_state_dict(under("model.", state))
         moments: dict[int, dict[str, Any]] = {}
-        for key, value in _under("optimizer.", state).items():
+        for key, value in under("optimizer.", state).items():
             index, _, name = key.partition(".")
             # A copy, since torch would go on in the given tensor.
             moments.setdefault(int(index), {})[name] = copy.deepcopy(value)
@@ -101,14 +104,17 @@ class TorchState:
         ]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         torch.set_rng_state(state["rng.cpu"])
-        for device, value in _under("rng.cuda.", state).items():
+        for device, value in under("rng.cuda.", state).items():
             if int(device) < torch.cuda.device_count():
                 torch.cuda.set_rng_state(value, int(device))
         if self.generator is not None:
             self.generator.set_state(state["rng.generator"])
 
     def _check(self, state: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
-        model = _under("model.", state)
+        count = state.get("processes", 1)
+        if count != self.count:
+            raise ValueError(f"processes: the checkpoint is of {count}, got {self.count}")
+        model = under("model.", state)
         check_entries("checkpoint of another model", shapes(self.model.state_dict()), shapes(model))
         kind = type(self.optimizer).__name__
         if saved["class"] != kind:
@@ -122,5 +128,6 @@ class TorchState:
             raise ValueError(f"generator: the checkpoint has {has}, got {self.generator}")
 
 
-def _under(prefix: str, state: Mapping[str, Any]) -> dict[str, Any]:
+def under(prefix: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries whose names begin with the prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

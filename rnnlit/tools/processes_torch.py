@@ -1,0 +1,183 @@
+"""One training in many processes, on one machine or on many: what `fit` needs of torch.distributed.
+
+    with start() as processes:
+        model = Model().to(processes.device)                    # the same code in every process
+        optimizer = torch.optim.Adam(model.parameters())
+        step = processes.make_step(model, optimizer, loss_fn)
+        state = processes.state(model, optimizer)
+        fit(step, batches, state=state, processes=processes, steps=1000, ...)
+
+`python script.py` trains in one process, `torchrun --nproc-per-node 2 script.py` in two, and torchrun's
+`--nnodes` on many machines. All processes draw the same global batch of B rows from the same rng, and each
+takes its own `rows(B)`. The result is that of one process with all B rows, up to rounding, where each row is
+treated by itself: a batch norm sees the rows of its process alone, and dropout draws anew in each.
+
+The engine is Hugging Face's Accelerate: it starts torch.distributed (gloo on CPUs, NCCL on GPUs), picks the
+device and wraps the model in DistributedDataParallel. One process alone doesn't need it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from rnnlit.tools.train_torch import TorchState, under
+
+Loss = Callable[[torch.nn.Module, Any], tuple[torch.Tensor, Any]]
+
+
+@contextmanager
+def start(device: str | None = None) -> Iterator[Processes]:
+    """Join the processes that the launcher has started, as it says in WORLD_SIZE; without one, be alone.
+
+    device  "cpu", "cuda", or None: a GPU for each process where there are GPUs
+
+    ValueError: another device, or no GPU.  ImportError: many processes without Accelerate.
+    """
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f'device: expected "cpu", "cuda" or None, got {device!r}')
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError('device: expected "cpu" or None where torch sees no GPU, got "cuda"')
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes(device)
+        return
+    accelerate = _accelerate()
+    # Otherwise DistributedDataParallel sorts the gradients anew after its first step, on resume too; three
+    # or more processes then add in another order, and the last bits differ. Its warning can be ignored.
+    fixed = accelerate.DistributedDataParallelKwargs(find_unused_parameters=count > 2)
+    # cpu in any case: without a GPU and without cpu=True, Accelerate lets each process train alone.
+    engine = accelerate.Accelerator(cpu=device == "cpu", kwargs_handlers=[fixed])
+    yield Processes(engine.device, engine)
+    # Not after an error: the others may still wait for this process, and its end is what tells them.
+    engine.end_training()
+    _accelerate("state").PartialState().destroy_process_group()
+
+
+class Processes:
+    """All processes of a training, seen from one of them: it is number `rank` of `count`, on `device`.
+
+    Every method but `rows` is a meeting where there are many: all processes have to call it.
+    """
+
+    def __init__(self, device: str | torch.device, engine: Any = None) -> None:
+        self.device, self.engine = torch.device(device), engine
+        self.rank: int = engine.process_index if engine else 0
+        self.count: int = engine.num_processes if engine else 1
+        self.main = self.rank == 0
+
+    def rows(self, B: int) -> slice:
+        """The rows of a global batch of B that are this process's; they differ by one row at most.
+
+        ValueError, alike in all processes: fewer rows than processes.
+        """
+        if self.count > B:
+            raise ValueError(f"B: expected {self.count} rows at least, one for each process, got {B}")
+        return slice(B * self.rank // self.count, B * (self.rank + 1) // self.count)
+
+    def once(self, action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Have the first process call `action`; all wait for it, and get its result or its error."""
+        if not self.engine:
+            return action(*arguments, **options)
+        answer: list[Any] = [None, None]
+        if self.main:
+            try:
+                answer[0] = action(*arguments, **options)
+            except Exception as error:
+                answer[1] = error
+        _accelerate("utils").broadcast_object_list(answer)
+        if answer[1] is not None:
+            raise answer[1]
+        return answer[0]
+
+    def sums(self, *numbers: Any) -> list[float]:
+        """Add up each number over the processes, in float64; the same bits in all of them."""
+        mine = torch.stack([torch.as_tensor(n, dtype=torch.float64, device=self.device) for n in numbers])
+        mine = mine.detach()
+        return (self.engine.reduce(mine, "sum") if self.engine else mine).tolist()
+
+    def make_step(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss_fn: Loss,
+        clip: float | None = 1.0,
+    ) -> Callable[[Any], dict[str, float]]:
+        """A step for `fit` on this process's part of a batch, as `train_torch.make_step` is on a whole one.
+
+        loss_fn(model, part) gives the sum of the losses and their count, which is that of rows, of valid
+        steps, or of what else the mean is over; it calls the model, as a function, once. The loss is the sum
+        over all processes by the count over all, and so are the gradients: parts may be uneven.
+
+            loss = sum_k S_k / N,  N = sum_k N_k        process k of n works on  n S_k / N,
+            and DistributedDataParallel takes the mean over k
+
+        model: on `device`, as are the optimiser's parameters. Those of the first process are given to all.
+        The metrics are `loss` and, unless clip is None, `grad_norm`, the same in all processes; where one of
+        them isn't finite, all parameters stay as they are.
+        ValueError: clip not above 0.  TypeError: a loss that is no pair.
+        """
+        if clip is not None and not clip > 0:
+            raise ValueError(f"clip: expected a number above 0 or None, got {clip!r}")
+        shared = self.engine.prepare_model(model) if self.engine else model
+
+        def step(part: Any) -> dict[str, float]:
+            shared.train()
+            optimizer.zero_grad()
+            pair = loss_fn(shared, part)
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise TypeError(f"loss_fn: expected the sum of the losses and their count, got {pair!r}")
+            total, count = self.sums(*pair)
+            count = count or math.nan
+            (pair[0] * self.count / count).backward()
+            metrics = {"loss": total / count}
+            if clip is not None:
+                metrics["grad_norm"] = torch.nn.utils.clip_grad_norm_(model.parameters(), clip).item()
+            if all(map(math.isfinite, metrics.values())):
+                optimizer.step()
+            return metrics
+
+        return step
+
+    def state(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator | None = None,
+    ) -> TorchState:
+        """A `TorchState` that holds the random numbers of all processes; the rest is the same in all."""
+        return _State(self, model, optimizer, generator)
+
+
+class _State(TorchState):
+    """Its keys are those of a TorchState, the first process's; the others' are `process.<rank>.rng.*`."""
+
+    def __init__(self, processes: Processes, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.processes, self.count = processes, processes.count
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        if self.count == 1:
+            return state
+        own = {name: value for name, value in state.items() if name.startswith("rng.")}
+        for k, entries in enumerate(_accelerate("utils").gather_object([own])):
+            state |= {f"process.{k}.{name}": value for name, value in entries.items() if k}
+        return state | {"processes": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict({**state, **under(f"process.{self.processes.rank}.", state)})
+
+
+def _accelerate(module: str = "") -> Any:
+    try:
+        return importlib.import_module(f"accelerate.{module}".rstrip("."))
+    except ImportError as error:
+        raise ImportError('many processes need accelerate: pip install "rnnlit[torch]"') from error
