@@ -38,6 +38,7 @@ WITHOUT_CHAPTER = {
     "rnnlit.scan_gpu_torch": "which way the recurrences take on a GPU",
     "rnnlit.cells_torch": "one step, for those who write their own loop",
     "rnnlit.search": "greedy and beam search over any model; the attention chapter uses it",
+    "rnnlit.practice.vowels": "a script for one process or many; its page comes with the applications",
     "rnnlit.seq2seq_torch": "the encoder-decoder; the attention chapter builds it up",
 }
 
