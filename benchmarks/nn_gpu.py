@@ -8,7 +8,7 @@ enough that CUDA graphs are replayed; layer normalisation, which has no referenc
 one of these fails nothing is timed. Then each variant is trained (forward and backward) and run without
 gradient, in float32 (TF32 off) and bfloat16, each round all sides in turn:
 
-    ours              as it comes, with fused kernels and CUDA graphs where they are to be had
+    ours              with fused kernels and CUDA graphs (RNNLIT_TRITON=1, RNNLIT_GRAPHS=1)
     no graphs, no kernels, neither        the same without one or both of these
     cuDNN             torch.nn.LSTM without the variant
     loop              the variant as a loop over torch's cell or its equations, as users write it today
@@ -53,10 +53,10 @@ Arrays = list[np.ndarray]
 
 @contextmanager
 def way(name: str) -> Iterator[None]:
-    """Leave out what this way does without."""
+    """Turn on all but what this way does without."""
     with ExitStack() as stack:
-        for switch in WAYS[name]:
-            stack.enter_context(switch.off())
+        for switch in (GRAPHS, TRITON):
+            stack.enter_context(switch.set(switch not in WAYS[name]))
         yield
 
 

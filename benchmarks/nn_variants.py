@@ -2,6 +2,7 @@
 
     python benchmarks/nn_variants.py                    prints the table, writes results/nn_variants.json
     python benchmarks/nn_variants.py --device cuda      on a GPU; writes results/nn_variants_cuda.json
+    python benchmarks/nn_variants.py --threads 2        measures these rows again; the others stay in the file
     python benchmarks/nn_variants.py --quick            two small sizes, one thread, few rounds
 
     plain      RNN, LSTM and GRU, training and inference        against torch.nn and the products alone
@@ -284,7 +285,7 @@ def rows_of(question: str, args: argparse.Namespace) -> list[tuple[str, str, tup
 
 
 def main() -> None:
-    """Measure all rows, print them as they come, and write the file at the end."""
+    """Measure all rows, print them as they come, and write the file after each number of threads."""
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
@@ -321,18 +322,27 @@ def main() -> None:
                 found |= compare(contest(question, kind, variant, size, backward, args.device), args)
                 rows.append(found)
                 show(found)
+        write(rows, missing, args, args.output or RESULTS / name)
+
+
+def write(rows: list[dict], missing: list[str], args: argparse.Namespace, path: pathlib.Path) -> None:
+    """Write the file; rows for other numbers of threads, from a run on the same machine, stay in it."""
+    machine = describe()
+    older = json.loads(path.read_text()) if path.exists() else {"machine": None, "rows": []}
+    if (older["machine"] or {}) | {"date": machine["date"]} == machine:
+        measured = {row["threads"] for row in rows}
+        rows = [row for row in older["rows"] if row["threads"] not in measured] + rows
     record = {
         "command": f"python benchmarks/nn_variants.py --device {args.device}",
         "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else "cpu",
         "seconds": args.seconds,
         "least_rounds": args.rounds,
         "left_out": missing,
-        "machine": describe(),
+        "machine": machine,
         "rows": rows,
     }
-    output = args.output or RESULTS / name
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(record, indent=1) + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def show(found: dict) -> None:

@@ -51,6 +51,10 @@ and torch's fused kernel (oneDNN, cuDNN) runs:
 The scan is one autograd function with a closed-form backward pass. Where a second derivative is asked for
 (create_graph=True), it runs again as a loop that autograd differentiates.
 
+On a GPU the scan launches its kernels one by one. RNNLIT_TRITON=1 and RNNLIT_GRAPHS=1 in the environment turn
+on fused kernels for the LSTM and CUDA graphs, which have been checked on the CPU but have not run on a GPU yet
+(`rnnlit.scan_gpu_torch`; `benchmarks/nn_gpu.py` checks and measures them).
+
 Beside the layers stand `Bidirectional`, for any two of them; `Attention` with every score and window, and a
 class for each (`AdditiveAttention` after Bahdanau, `DotAttention`, `GeneralAttention`, `ConcatAttention`,
 `LocationAttention`, `LocalAttention` after Luong); and `EncoderDecoder`, with teacher forcing, greedy and

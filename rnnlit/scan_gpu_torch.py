@@ -4,8 +4,9 @@ Two things make up for the time that Python takes to launch a step's kernels: an
 normalisation has fused kernels (`rnnlit.scan_lstm_triton`), and any scan that comes again with the same
 shapes is replayed as a CUDA graph (`rnnlit.tools.graph_torch`). On the CPU neither is used.
 
-RNNLIT_TRITON=0 and RNNLIT_GRAPHS=0 in the environment leave one or the other out, and so do
-`with TRITON.off():` and `with GRAPHS.off():`.
+Neither has run on a GPU yet, only by Triton's interpreter and with a stand-in for the graphs. So neither is
+used unless RNNLIT_TRITON=1 or RNNLIT_GRAPHS=1 stands in the environment, or inside `with TRITON.set(True):`
+and `with GRAPHS.set(True):`.
 """
 
 from __future__ import annotations

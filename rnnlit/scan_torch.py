@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from rnnlit.scan_gpu_torch import fusable, run
+from rnnlit.scan_gpu_torch import lstm as fused_lstm
 from rnnlit.scan_gru_torch import ScanGRU
 from rnnlit.scan_lstm_torch import ScanLSTM
 from rnnlit.scan_rnn_torch import ScanRNN
@@ -82,9 +84,11 @@ def lstm(
     gates (T, B, 4H): W_ih x + b of all steps; weight_hh (4H, H); h0, c0 (B, H)  ->  h, c (T, B, H)
     """
     options = options or LSTMOptions()
+    inputs = *arguments(gates), weight_hh, h0, c0, *options[:6]
+    if fusable(weight_hh, h0, c0, *options):
+        return fused_lstm(*inputs)
     norms = *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
-    inputs = *arguments(gates), weight_hh, h0, c0, *options[:6], *norms
-    return ScanLSTM.apply(_keeps(inputs), *inputs)
+    return run(ScanLSTM, _keeps((*inputs, *norms)), *inputs, *norms)
 
 
 def gru(
@@ -108,7 +112,7 @@ def gru(
     options = options or GRUOptions()
     norms = *(options.norm_rz or NO_NORM), *(options.norm_n or NO_NORM)
     inputs = *arguments(gates), weight_hh, bias_hh, h0, reset_after, *options[:3], *norms
-    return ScanGRU.apply(_keeps(inputs), *inputs)
+    return run(ScanGRU, _keeps(inputs), *inputs)
 
 
 def rnn(
@@ -128,7 +132,7 @@ def rnn(
     """
     options = options or RNNOptions()
     inputs = *arguments(gates), weight_hh, h0, relu, *options[:2], *(options.norm or NO_NORM)
-    return ScanRNN.apply(_keeps(inputs), *inputs)
+    return run(ScanRNN, _keeps(inputs), *inputs)
 
 
 def _keeps(inputs: tuple[Any, ...]) -> bool:

@@ -94,7 +94,7 @@ def test_a_way_leaves_out_what_it_says(one, nn_gpu):
     with nn_gpu.way(one):
         assert nn_gpu.GRAPHS.on is (one in ("ours", "no kernels"))
         assert nn_gpu.TRITON.on is (one in ("ours", "no graphs"))
-    assert nn_gpu.GRAPHS.on and nn_gpu.TRITON.on
+    assert not nn_gpu.GRAPHS.on and not nn_gpu.TRITON.on
 
 
 def test_on_the_cpu_it_wants_a_file_of_its_own(nn_gpu):

@@ -24,7 +24,9 @@ needs_gpu = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def afresh(monkeypatch):
-    """Nothing tried before, and no graphs kept."""
+    """Both ways asked for, nothing tried before, and no graphs kept."""
+    monkeypatch.setattr(GRAPHS, "on", True)
+    monkeypatch.setattr(TRITON, "on", True)
     monkeypatch.setattr(scan_gpu_torch, "tried", {})
     yield
     graph_torch.clear()
@@ -246,3 +248,9 @@ def test_these_tests_know_whether_triton_is_there():
     if find_spec("triton") is None:
         pytest.skip("needs triton: pip install -r requirements-interop.txt")
     assert load()
+
+
+def test_nobody_gets_a_way_that_was_not_asked_for():
+    program = "from rnnlit.scan_gpu_torch import GRAPHS, TRITON; print(GRAPHS.on, TRITON.on)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert answer.stdout.split() == ["False", "False"], answer.stderr

@@ -13,8 +13,9 @@ Each holds as much memory as the call, forwards and backwards; `clear()` gives i
 captured its results are compared with those of the function itself. If they disagree, or if anything fails,
 a RuntimeWarning says so, and calls of that kind go on without; after MANY such kinds, all calls do.
 
-There are no graphs on other devices, under torch.compile and torch.export, where torch is already capturing,
-for subclasses of Tensor, after RNNLIT_GRAPHS=0 in the environment, and inside `with GRAPHS.off():`.
+Graphs are used after RNNLIT_GRAPHS=1 in the environment, or inside `with GRAPHS.set(True):`; not by
+themselves, for they have not run on a GPU yet. There are none on other devices, under torch.compile and
+torch.export, where torch is already capturing, and for subclasses of Tensor.
 """
 
 from __future__ import annotations

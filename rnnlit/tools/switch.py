@@ -1,4 +1,4 @@
-"""Ways of computing that can be left out, for a comparison or when one of them fails."""
+"""Ways of computing that are chosen by hand: for a comparison, or while they are new."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 
 class Switch:
-    """On, unless an environment variable is 0 when the package is imported."""
+    """Off, unless an environment variable is 1 when the package is imported."""
 
     def __init__(self, variable: str) -> None:
-        self.on = os.environ.get(variable) != "0"
+        self.on = os.environ.get(variable) == "1"
 
     @contextmanager
-    def off(self) -> Iterator[None]:
-        """Leave the way out inside of a `with` block."""
-        before, self.on = self.on, False
+    def set(self, on: bool) -> Iterator[None]:
+        """Turn the way on or off inside of a `with` block."""
+        before, self.on = self.on, on
         try:
             yield
         finally:

@@ -165,6 +165,11 @@ def assert_same(ours, theirs):
         torch.testing.assert_close(one, other, **SAME)
 
 
+@pytest.fixture(autouse=True)
+def switched_on(monkeypatch):
+    monkeypatch.setattr(GRAPHS, "on", True)
+
+
 @pytest.fixture
 def graphs():
     return Graphs(StandIn(), "cpu")

@@ -5,7 +5,7 @@ import pytest
 from rnnlit.tools.switch import Switch
 
 
-@pytest.mark.parametrize("value, on", [(None, True), ("0", False), ("1", True), ("", True)])
+@pytest.mark.parametrize("value, on", [(None, False), ("0", False), ("1", True), ("", False)])
 def test_the_environment_decides_when_it_is_made(value, on, monkeypatch):
     monkeypatch.delenv("RNNLIT_A_WAY", raising=False)
     if value is not None:
@@ -14,13 +14,13 @@ def test_the_environment_decides_when_it_is_made(value, on, monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["0", "1"])
-def test_off_holds_inside_of_its_block_also_after_an_error(value, monkeypatch):
+def test_a_setting_holds_inside_of_its_block_also_after_an_error(value, monkeypatch):
     monkeypatch.setenv("RNNLIT_A_WAY", value)
     switch = Switch("RNNLIT_A_WAY")
     before = switch.on
-    with pytest.raises(KeyError), switch.off():
-        with switch.off():
-            assert not switch.on
+    with pytest.raises(KeyError), switch.set(False):
+        with switch.set(True):
+            assert switch.on
         assert not switch.on
         raise KeyError
     assert switch.on is before
