@@ -52,7 +52,7 @@ The scan is one autograd function with a closed-form backward pass. Where a seco
 (create_graph=True), it runs again as a loop that autograd differentiates.
 
 On a GPU the scan launches its kernels one by one. RNNLIT_TRITON=1 and RNNLIT_GRAPHS=1 in the environment turn
-on fused kernels for the LSTM and CUDA graphs, which have been checked on the CPU but have not run on a GPU yet
+on fused kernels for the LSTM and CUDA graphs, which are checked on the CPU but have not run on a GPU yet
 (`rnnlit.scan_gpu_torch`; `benchmarks/nn_gpu.py` checks and measures them).
 
 Beside the layers stand `Bidirectional`, for any two of them; `Attention` with every score and window, and a

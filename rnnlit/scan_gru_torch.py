@@ -14,6 +14,7 @@ from rnnlit.tools.steps_torch import (
     before,
     block_size,
     each,
+    each_step,
     is_quick,
     keep,
     kept_by,
@@ -55,12 +56,11 @@ class ScanGRU(torch.autograd.Function):
         reset = None if reset_after else new_empty(S, B, H)  # r m_h h
         raw_rz, raw_n = (new_empty(S, B, 2 * H), new_empty(S, B, H)) if normed else (None, None)  # W_hh h
         stored = (*kept.split([2 * H, H], 2), *kept.split(H, 2)[:2], h, inner, masked, reset, raw_rz, raw_n)
-        steps = list(zip(*(each(x, T) for x in (*stored, *options[:3])), strict=True))
         old, quick = h0, is_quick(h0)
-        for t in range(T):
+        for t, step in enumerate(each_step(T, *stored, *options[:3])):
             if t % size == 0:
                 block = [gates.unbind() for gates in sums.block(t, t + size).split([2 * H, H], 2)]
-            rz, n, r, z, h_t, inside, seen, r_seen, y_rz, y_n, m_h, m_n, k_h = steps[t]
+            rz, n, r, z, h_t, inside, seen, r_seen, y_rz, y_n, m_h, m_n, k_h = step
             gates_rz, gates_n = block[0][t % size], block[1][t % size]
             seen = old if m_h is None else torch.mul(old, m_h, out=seen)
             y = first.times(seen)
@@ -108,7 +108,7 @@ class ScanGRU(torch.autograd.Function):
         spare = kept.new_empty(size, B, 3 * H)
         spare_y = torch.empty_like(spare)
         through = None if raw_rz is None else torch.empty_like(spare)  # at W_hh h, before it is normalised
-        steps = list(zip(*(each(x, T) for x in (outer, keep_h, mask_h, *kept.split(H, 2)[:2])), strict=True))
+        constants = (outer, keep_h, mask_h, *kept.split(H, 2)[:2])
         dh = torch.zeros_like(h0)
         for start in reversed(range(0, T, size)):
             end = min(start + size, T)
@@ -120,10 +120,11 @@ class ScanGRU(torch.autograd.Function):
             dhh = dy if through is None else through[: end - start]
             halves = [2 * H, H]
             parts = (*da.split(H, 2), da[..., : 2 * H], *dy.split(halves, 2), dhh, *dhh.split(halves, 2))
-            of_block = zip(*(x.unbind() for x in parts), strict=True)
-            for t, block in reversed([*enumerate(of_block, start)]):
-                dr, dz, dn, da_rz, dy_rz, dy_n, through_t, through_rz, through_n = block
-                out, k_h, m_h, r, z = steps[t]
+            of_block = [x.unbind() for x in parts]
+            steps = zip(*of_block, *(each(x, start, end) for x in constants), strict=True)
+            for t, step in reversed([*enumerate(steps, start)]):
+                dr, dz, dn, da_rz, dy_rz, dy_n, through_t, through_rz, through_n, *others = step
+                out, k_h, m_h, r, z = others
                 dh += out
                 stays = None
                 if k_h is not None:

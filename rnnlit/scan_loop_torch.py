@@ -24,7 +24,7 @@ def lstm(*inputs: Any) -> tuple[Tensor, Tensor]:
     p_i, p_f, p_o = (0.0, 0.0, 0.0) if options[5] is None else options[5]
     norm_h, norm_c = _norm(*options[6:9]), _norm(*options[9:12])
     hs, cs = [], []
-    for a, m_h, m_g, m_c, k_h, k_c in zip(gates, *(each(x, len(gates)) for x in options[:5]), strict=True):
+    for a, m_h, m_g, m_c, k_h, k_c in zip(gates, *(each(x, 0, len(gates)) for x in options[:5]), strict=True):
         i, f, g, o = (a + norm_h(_times(h, m_h) @ W_hh.T)).chunk(4, 1)
         i, f, g = torch.sigmoid(i + p_i * c), torch.sigmoid(f + p_f * c), torch.tanh(g)
         new = _times(f * c + i * _times(g, m_g), m_c)
@@ -43,7 +43,7 @@ def gru(*inputs: Any) -> tuple[Tensor]:
     b_rz, b_n = (0.0, 0.0) if b_hh is None else b_hh.split([2 * H, H])
     norm_rz, norm_n = _norm(*options[3:6]), _norm(*options[6:9])
     hs = []
-    for a, m_h, m_n, k_h in zip(gates, *(each(x, len(gates)) for x in options[:3]), strict=True):
+    for a, m_h, m_n, k_h in zip(gates, *(each(x, 0, len(gates)) for x in options[:3]), strict=True):
         seen = _times(h, m_h)
         r, z = torch.sigmoid(a[:, : 2 * H] + norm_rz(seen @ W_rz.T) + b_rz).chunk(2, 1)
         if reset_after:
@@ -59,8 +59,8 @@ def rnn(*inputs: Any) -> tuple[Tensor]:
     """The states h (T, B, H)."""
     gates, (W_hh, h, relu), (mask_h, keep_h, *norm) = _gates(*inputs[:4]), inputs[4:7], inputs[7:]
     squash, normed = torch.relu if relu else torch.tanh, _norm(*norm)
-    hs = []
-    for a, m_h, k_h in zip(gates, each(mask_h, len(gates)), each(keep_h, len(gates)), strict=True):
+    hs, T = [], len(gates)
+    for a, m_h, k_h in zip(gates, each(mask_h, 0, T), each(keep_h, 0, T), strict=True):
         h = _mixed(squash(normed(a + _times(h, m_h) @ W_hh.T)), h, k_h)
         hs.append(h)
     return (torch.stack(hs),)

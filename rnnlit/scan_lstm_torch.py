@@ -14,6 +14,7 @@ from rnnlit.tools.steps_torch import (
     before,
     block_size,
     each,
+    each_step,
     is_quick,
     keep,
     kept_by,
@@ -51,13 +52,12 @@ class ScanLSTM(torch.autograd.Function):
         raw = None if norm_h.gain is None else new_empty(S, B, 4 * H)  # W_hh h before it is normalised
         first = 4 * H if peephole is None else 3 * H  # the output gate waits for c' if it sees it
         stored = (kept, kept[..., :first], *kept.split(H, 2), h, c, tanh_c, fresh, masked, raw)
-        steps = list(zip(*(each(x, T) for x in (*stored, *options[:5])), strict=True))
         quick = is_quick(h0)
         old_h, old_c = h0, c0
-        for t in range(T):
+        for t, step in enumerate(each_step(T, *stored, *options[:5])):
             if t % size == 0:
                 block = sums.block(t, t + size).unbind()
-            a, a_first, i, f, g, o, h_t, c_t, tanh_t, new, seen, y, m_h, m_g, m_c, k_h, k_c = steps[t]
+            a, a_first, i, f, g, o, h_t, c_t, tanh_t, new, seen, y, m_h, m_g, m_c, k_h, k_c = step
             seen = old_h if m_h is None else torch.mul(old_h, m_h, out=seen)
             if y is None:
                 product.add(block[t % size], seen, out=a)
@@ -112,7 +112,6 @@ class ScanLSTM(torch.autograd.Function):
         through = None if raw is None else torch.empty_like(spare)  # the gradient at W_hh h
         slope = torch.empty_like(spare[..., :H])
         constants = (outer_h, outer_c, keep_h, keep_c, mask_h, mask_c, kept[..., H : 2 * H])
-        steps = list(zip(*(each(x, T) for x in constants), strict=True))
         dh, dc = torch.zeros_like(h0), torch.zeros_like(c0)
         for start in reversed(range(0, T, size)):
             end = min(start + size, T)
@@ -120,9 +119,10 @@ class ScanLSTM(torch.autograd.Function):
             da = _slopes(sums.room(start, end, spare), slope, kept, tanh_c, old_c, mask_g, start)
             dy = da if through is None else through[: end - start]
             difg = da.unflatten(2, (4, H))[:, :, :3]
-            of_block = zip(*(x.unbind() for x in (da, difg, da[..., 3 * H :], slope, dy)), strict=False)
-            for t, (da_t, difg_t, do, slope_t, dy_t) in reversed([*enumerate(of_block, start)]):
-                out_h, out_c, k_h, k_c, m_h, m_c, f = steps[t]
+            of_block = [x.unbind() for x in (da, difg, da[..., 3 * H :], slope[: end - start], dy)]
+            steps = zip(*of_block, *(each(x, start, end) for x in constants), strict=True)
+            for t, step in reversed([*enumerate(steps, start)]):
+                da_t, difg_t, do, slope_t, dy_t, out_h, out_c, k_h, k_c, m_h, m_c, f = step
                 if out_h is not None:
                     dh += out_h
                 if out_c is not None:

@@ -14,6 +14,7 @@ from rnnlit.tools.steps_torch import (
     before,
     block_size,
     each,
+    each_step,
     is_quick,
     keep,
     kept_by,
@@ -45,12 +46,11 @@ class ScanRNN(torch.autograd.Function):
         new = h if keep_h is None else new_empty(S, B, H)
         masked = None if mask_h is None else new_empty(S, B, H)
         sums = None if gain is None else new_empty(S, B, H)
-        steps = list(zip(*(each(x, T) for x in (h, new, masked, sums, mask_h, keep_h)), strict=True))
         old, quick = h0, is_quick(h0)
-        for t in range(T):
+        for t, step in enumerate(each_step(T, h, new, masked, sums, mask_h, keep_h)):
             if t % size == 0:
                 block = given_sums.block(t, t + size).unbind()
-            h_t, fresh, seen, a, m_h, k_h = steps[t]
+            h_t, fresh, seen, a, m_h, k_h = step
             seen = old if m_h is None else torch.mul(old, m_h, out=seen)
             if a is None:
                 product.add(block[t % size], seen, out=fresh)
@@ -79,13 +79,11 @@ class ScanRNN(torch.autograd.Function):
         given_sums, product = sums_of(given, size, wanted), Product(weight_hh.t(), B, T)
         dweight = WeightGradient(weight_hh, wanted[4])
         spare, dh = h.new_empty(size, B, H), torch.zeros_like(h0)
-        steps = list(zip(*(each(x, T) for x in (outer, new, sums, mask_h, keep_h)), strict=True))
         for start in reversed(range(0, T, size)):
             end = min(start + size, T)
             da = given_sums.room(start, end, spare)
-            for t in reversed(range(start, end)):
-                out, fresh, a, m_h, k_h = steps[t]
-                da_t = da[t - start]
+            steps = zip(da, *(each(x, start, end) for x in (outer, new, sums, mask_h, keep_h)), strict=True)
+            for t, (da_t, out, fresh, a, m_h, k_h) in reversed([*enumerate(steps, start)]):
                 dh += out
                 stays = None
                 if k_h is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,14 +11,24 @@ from torch import Tensor
 
 QUICK = 1024  # numbers, from which on tanh is better taken from the sigmoid
 ROWS = 512  # of a block: steps times batch
+SPAN = 256  # steps
 MINUS_ONE = torch.tensor(-1.0)
 
 
-def each(x: Tensor | None, T: int) -> Sequence[Any]:
-    """The part (B, N) of every step, of one for each (T, B, N), of one for all (1, B, N), or of None."""
+def each(x: Tensor | None, start: int, end: int) -> Sequence[Any]:
+    """The parts (B, N) of the steps from start to end: of one for each (T, B, N), one for all, or None."""
     if x is None:
-        return [None] * T
-    return x.unbind() if x.shape[0] == T else x.unbind() * T
+        return [None] * (end - start)
+    return x.unbind() * (end - start) if x.shape[0] == 1 else x[start:end].unbind()
+
+
+def each_step(T: int, *arrays: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """The parts of all arrays, step by step.
+
+    A part is a Python object of some hundred bytes, so those of SPAN steps are made at a time.
+    """
+    for start in range(0, T, SPAN):
+        yield from zip(*(each(x, start, min(start + SPAN, T)) for x in arrays), strict=True)
 
 
 def part(mask: Tensor, start: int, end: int) -> Tensor:

@@ -8,6 +8,7 @@ from rnnlit.tools.steps_torch import (
     before,
     block_size,
     each,
+    each_step,
     first_derivative_only,
     is_quick,
     part,
@@ -20,10 +21,19 @@ from rnnlit.tools.sums_torch import WeightGradient
 
 def test_each_takes_one_mask_for_all_steps_or_one_for_each():
     masks = torch.arange(24.0).reshape(4, 2, 3)
-    assert all(torch.equal(one, masks[t]) for t, one in enumerate(each(masks, 4)))
-    assert len(each(masks[:1], 4)) == 4 and torch.equal(each(masks[:1], 4)[2], masks[0])
-    assert each(None, 3) == [None] * 3
+    assert all(torch.equal(one, masks[t]) for t, one in enumerate(each(masks, 1, 4), 1))
+    assert len(each(masks[:1], 5, 9)) == 4 and torch.equal(each(masks[:1], 5, 9)[2], masks[0])
+    assert each(None, 1, 4) == [None] * 3
     assert torch.equal(part(masks, 1, 3), masks[1:3]) and torch.equal(part(masks[:1], 1, 3), masks[:1])
+
+
+@pytest.mark.parametrize("span", [1, 3, 4, 100])
+def test_each_step_goes_through_all_steps_once(span, monkeypatch):
+    monkeypatch.setattr(steps_torch, "SPAN", span)
+    states, one = torch.arange(24.0).reshape(4, 2, 3), torch.ones(1, 2, 3)
+    steps = [*each_step(4, states, one, None)]
+    assert torch.equal(torch.stack([step[0] for step in steps]), states)
+    assert all(torch.equal(step[1], one[0]) and step[2] is None for step in steps)
 
 
 def test_before_shifts_the_states_by_one_step():
