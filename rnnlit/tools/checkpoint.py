@@ -38,9 +38,14 @@ def write_checkpoint(path: Path_, note: Mapping[str, Any], **parts: Mapping[str,
 
 
 def read_checkpoint(path: Path_, *parts: str) -> list[dict[str, Any]]:
-    """The note and then the parts, as they were written. ValueError: no file, or none that `fit` wrote."""
+    """The note and then the parts, as they were written.
+
+    FileNotFoundError: no file.  ValueError: none that `fit` wrote.
+    """
     if not Path(path).is_file():
-        raise ValueError(f"checkpoint: expected a file to resume from, got {path}, which doesn't exist")
+        raise FileNotFoundError(
+            f"checkpoint: expected a file to resume from, got {path}, which doesn't exist"
+        )
     safetensors = _safetensors()
     try:
         with safetensors.safe_open(path, "np") as file:
@@ -60,7 +65,11 @@ def read_checkpoint(path: Path_, *parts: str) -> list[dict[str, Any]]:
 
 
 def write_atomically(path: Path_, content: bytes) -> None:
-    """Replace the file at one stroke: whenever the process is killed, it is the old one or the new one."""
+    """Replace the file at one stroke: whenever the process is killed, it is the old one or the new one.
+
+    One process at a time may write it. A killed one leaves its name with .part behind, which the next one
+    overwrites.
+    """
     part = Path(f"{os.fspath(path)}.part")  # in the same folder, since a rename can't cross file systems
     try:
         with part.open("wb") as file:

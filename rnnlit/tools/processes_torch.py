@@ -18,6 +18,7 @@ device and wraps the model in DistributedDataParallel. One process alone doesn't
 
 from __future__ import annotations
 
+import gc
 import importlib
 import math
 import os
@@ -38,7 +39,8 @@ def start(device: str | None = None) -> Iterator[Processes]:
 
     device  "cpu", "cuda", or None: a GPU for each process where there are GPUs
 
-    ValueError: another device, or no GPU.  ImportError: many processes without Accelerate.
+    ValueError: another device, or fewer GPUs on a machine than processes.
+    ImportError: many processes without Accelerate.
     """
     if device not in (None, "cpu", "cuda"):
         raise ValueError(f'device: expected "cpu", "cuda" or None, got {device!r}')
@@ -49,16 +51,19 @@ def start(device: str | None = None) -> Iterator[Processes]:
     if count == 1:
         yield Processes(device)
         return
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if device == "cuda" and here > gpus:
+        raise ValueError(f'device: expected "cpu" for {here} processes on a machine with {gpus} GPUs')
     accelerate = _accelerate()
     # Otherwise DistributedDataParallel sorts the gradients anew after its first step, on resume too; three
     # or more processes then add in another order, and the last bits differ. Its warning can be ignored.
     fixed = accelerate.DistributedDataParallelKwargs(find_unused_parameters=count > 2)
     # cpu in any case: without a GPU and without cpu=True, Accelerate lets each process train alone.
     engine = accelerate.Accelerator(cpu=device == "cpu", kwargs_handlers=[fixed])
-    yield Processes(engine.device, engine)
+    processes = Processes(engine.device, engine)
+    yield processes
     # Not after an error: the others may still wait for this process, and its end is what tells them.
-    engine.end_training()
-    _accelerate("state").PartialState().destroy_process_group()
+    processes._leave()
 
 
 class Processes:
@@ -72,6 +77,7 @@ class Processes:
         self.rank: int = engine.process_index if engine else 0
         self.count: int = engine.num_processes if engine else 1
         self.main = self.rank == 0
+        self._shared: list[torch.nn.Module] = []  # the models as the engine has wrapped them
 
     def rows(self, B: int) -> slice:
         """The rows of a global batch of B that are this process's; they differ by one row at most.
@@ -103,6 +109,16 @@ class Processes:
         mine = mine.detach()
         return (self.engine.reduce(mine, "sum") if self.engine else mine).tolist()
 
+    def _leave(self) -> None:
+        """Part from the other processes; no step can be taken afterwards."""
+        self._shared.clear()
+        self.engine.free_memory()
+        # The wrapped models have to be gone by now. If one of them is the last to hold the process group, its
+        # end waits for gloo's threads and keeps Python's lock, which these may want: both would wait forever.
+        gc.collect()
+        self.engine.end_training()
+        _accelerate("state").PartialState().destroy_process_group()
+
     def make_step(
         self,
         model: torch.nn.Module,
@@ -122,13 +138,18 @@ class Processes:
         model: on `device`, as are the optimiser's parameters. Those of the first process are given to all.
         The metrics are `loss` and, unless clip is None, `grad_norm`, the same in all processes; where one of
         them isn't finite, all parameters stay as they are.
-        ValueError: clip not above 0.  TypeError: a loss that is no pair.
+        ValueError: clip not above 0.  TypeError: a loss that is no pair.  RuntimeError: a step after `start`
+        has ended, in many processes.
         """
         if clip is not None and not clip > 0:
             raise ValueError(f"clip: expected a number above 0 or None, got {clip!r}")
-        shared = self.engine.prepare_model(model) if self.engine else model
+        number = len(self._shared)
+        self._shared.append(self.engine.prepare_model(model) if self.engine else model)
 
         def step(part: Any) -> dict[str, float]:
+            if number >= len(self._shared):
+                raise RuntimeError("step: expected a call before the end of start(), got one after it")
+            shared = self._shared[number]  # nothing that outlives this call may hold it: see _leave
             shared.train()
             optimizer.zero_grad()
             pair = loss_fn(shared, part)

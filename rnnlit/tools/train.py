@@ -101,6 +101,7 @@ def fit(
                 reads and writes the files, and all go by its rows
 
     FloatingPointError, naming the step: a metric that is not finite. ValueError, TypeError: at the door.
+    FileNotFoundError: nothing to resume from.
     """
     _check_arguments(step, batches, steps, every, patience, mode, checkpoint, resume, state, rng)
     processes = processes or Alone()

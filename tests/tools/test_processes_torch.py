@@ -4,6 +4,7 @@ The processes are real ones, which torchrun starts on this machine and gloo conn
 file is also their script: `python -m tests.tools.test_processes_torch JOB FOLDER` does one of JOBS.
 """
 
+import gc
 import json
 import os
 import signal
@@ -124,7 +125,8 @@ class Task:
 
     def fit(self, **options):
         options = dict(steps=12, every=3, progress=False, rng=np.random.default_rng(3)) | options
-        return fit(self.step, self.batch, state=self.state, processes=self.processes, **options)
+        options = dict(processes=self.processes) | options
+        return fit(self.step, self.batch, state=self.state, **options)
 
 
 def files(folder, stem):
@@ -162,8 +164,8 @@ def undisturbed(processes, folder):
     for name in ("missing", "alone"):
         try:
             Task(processes).fit(checkpoint=folder / f"{name}.safetensors", resume=True)
-        except ValueError as error:
-            told["refused"][name] = str(error)
+        except (FileNotFoundError, ValueError) as error:
+            told["refused"][name] = f"{type(error).__name__}: {error}"
     try:
         processes.rows(1)
     except ValueError as error:
@@ -222,14 +224,46 @@ def three(processes, folder):
     Task(processes).fit(resume=True, **files(folder, "run"))
 
 
-JOBS = {job.__name__: job for job in (undisturbed, cut, killed, resumed, three)}
+def failing(processes, folder):
+    """The last process has an error, and a sum under way that the others never join."""
+    task = Task(processes)
+    plain = task.step
+
+    def step(part):
+        if task.taken == 4 and processes.rank == processes.count - 1:
+            task.left = torch.distributed.all_reduce(torch.ones(I), async_op=True)
+            raise RuntimeError("this process has had enough")
+        return plain(part)
+
+    task.step = step
+    task.fit(**files(folder, "failing"))
+
+
+JOBS = {job.__name__: job for job in (undisturbed, cut, killed, resumed, three, failing)}
+
+
+def watch_the_end():
+    """Refuse to destroy the process group while a wrapped model holds it: torch can then wait forever."""
+    plain = torch.distributed.destroy_process_group
+
+    def destroy(*arguments):
+        left = [one for one in gc.get_objects() if type(one) is nn.parallel.DistributedDataParallel]
+        assert not left, f"{len(left)} wrapped models are left"
+        plain(*arguments)
+
+    torch.distributed.destroy_process_group = destroy
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[2])
+    watch_the_end()
     with start("cpu") as here:
         (folder / f"pid{here.rank}").write_text(str(os.getpid()))
+        after = Task(here)
         JOBS[sys.argv[1]](here, folder)
+    if here.count > 1:
+        with pytest.raises(RuntimeError, match="step: expected a call before the end of start"):
+            after.fit(processes=None)
     sys.exit()
 
 
@@ -287,8 +321,8 @@ def test_all_stop_at_the_row_of_the_first_process(pair):
 def test_all_refuse_what_the_first_process_refuses(pair):
     first, second = (t["refused"] for t in pair[1])
     assert first == second
-    assert "missing.safetensors, which doesn't exist" in first["missing"]
-    assert first["alone"] == "processes: the checkpoint is of 1, got 2"
+    assert first["missing"].startswith("FileNotFoundError: checkpoint: expected a file to resume from, got")
+    assert first["alone"] == "ValueError: processes: the checkpoint is of 1, got 2"
     assert first["rows"] == "B: expected 2 rows at least, one for each process, got 1"
     with pytest.raises(ValueError, match="processes: the checkpoint is of 2, got 1"):
         Task(Processes("cpu")).fit(checkpoint=pair[0] / "whole.safetensors", resume=True)
@@ -350,6 +384,13 @@ def test_three_processes_add_in_the_same_order_after_a_break(tmp_path):
     assert_same_files(files(tmp_path, "run"), files(tmp_path, "whole"))
 
 
+def test_an_error_in_one_process_ends_all(tmp_path):
+    status, output = do(2, "failing", tmp_path)
+    assert status == 1 and "RuntimeError: this process has had enough" in output, output
+    note, _ = read_checkpoint(tmp_path / "failing.safetensors", "state")
+    assert [row["step"] for row in note["rows"]] == [3]
+
+
 # One process, and the door
 
 
@@ -404,6 +445,19 @@ def test_errors_at_the_door():
     before = model.weight.clone()
     nothing = processes.make_step(model, optimizer, lambda model, x: (0 * model(x).sum(), 0))
     assert np.isnan(nothing(torch.ones(2, I))["loss"]) and torch.equal(model.weight, before)
+
+
+def test_each_process_wants_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    for device in ("cuda", None):
+        with (
+            pytest.raises(ValueError, match=r'device: expected "cpu" for 4 processes on .* with 3 GPUs'),
+            start(device),
+        ):
+            pass
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -348,7 +348,7 @@ def test_resume_refuses_other_files_and_other_settings(tmp_path):
         return (task or Regression()).fit(checkpoint=path, resume=True, **changes)
 
     with pytest.raises(
-        ValueError, match=r"checkpoint: expected a file to resume from, got .*run\.safetensors"
+        FileNotFoundError, match=r"checkpoint: expected a file to resume from, got .*run\.safetensors"
     ):
         resume()
     path.write_bytes(b"\x80\x04not safetensors at all, and long enough for a header")
