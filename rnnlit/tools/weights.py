@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +23,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from rnnlit.tools.checkpoint import write_atomically
 from rnnlit.tools.checks import check_array, check_params
 
 P = TypeVar("P", bound=tuple)
@@ -72,15 +72,7 @@ def save(path: StrPath, params: tuple | Mapping[str, Any], **metadata: str | flo
         raise FileNotFoundError(f"path: expected an existing folder, got {str(target.parent)!r}")
     if target.is_dir():
         raise IsADirectoryError(f"path: expected the name of a file, got the folder {str(target)!r}")
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(target, data)
 
 
 @overload
