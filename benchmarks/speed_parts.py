@@ -3,7 +3,7 @@
     python benchmarks/speed_parts.py            prints, and writes results/speed_parts.json (about 3 minutes)
     python benchmarks/speed_parts.py --quick    shorter, prints only
 
-    products      h W^T with W (4H, H), for a batch of 1 to 1024 rows: how many operations a second
+    products      h W^T with W (4H, H), for a batch of 1 to 512 rows: how many operations a second
     together      one product for all T steps against T products, one a step
     operations    y + y for 1 to 2^20 numbers: what a small operation costs
     tanh          torch's tanh, and tanh from the sigmoid
@@ -79,7 +79,7 @@ def seconds(run: Callable[[], object], least: float = 0.05) -> float:
 def products() -> list[dict]:
     """The rate of a step's product by the number of rows; 2 B 4H H operations each."""
     weight_t, rows = torch.randn(4 * H, H).t(), []
-    for B in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
+    for B in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
         h = torch.randn(B, H)
         taken = seconds(lambda h=h: torch.mm(h, weight_t))
         # weights and states are read, sums are written, 4 bytes a number
