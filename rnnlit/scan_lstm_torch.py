@@ -116,25 +116,23 @@ class ScanLSTM(torch.autograd.Function):
         for start in reversed(range(0, T, size)):
             end = min(start + size, T)
             old_c = before(c, c0, start, end)
-            da = _slopes(sums.room(start, end, spare), slope, kept, tanh_c, old_c, mask_g, start)
+            da = _slopes(sums.room(start, end, spare), slope, kept, tanh_c, old_c, mask_g, keep_h, start)
+            free_c = None if keep_c is None else 1 - part(keep_c, start, end)
             dy = da if through is None else through[: end - start]
             difg = da.unflatten(2, (4, H))[:, :, :3]
             of_block = [x.unbind() for x in (da, difg, da[..., 3 * H :], slope[: end - start], dy)]
-            steps = zip(*of_block, *(each(x, start, end) for x in constants), strict=True)
+            frees = each(free_c, 0, end - start)
+            steps = zip(*of_block, frees, *(each(x, start, end) for x in constants), strict=True)
             for t, step in reversed([*enumerate(steps, start)]):
-                da_t, difg_t, do, slope_t, dy_t, out_h, out_c, k_h, k_c, m_h, m_c, f = step
+                da_t, difg_t, do, slope_t, dy_t, free, out_h, out_c, k_h, k_c, m_h, m_c, f = step
                 if out_h is not None:
                     dh += out_h
                 if out_c is not None:
                     dc += out_c
-                stays_h = stays_c = None
-                if k_h is not None:
-                    stays_h = dh * k_h
-                    dh -= stays_h
-                if k_c is not None:
-                    stays_c = dc * k_c
-                    dc -= stays_c
                 do.mul_(dh)
+                dc_t = dc
+                if k_c is not None:
+                    dc = dc_t * free
                 if norm_c.gain is None:
                     dc.addcmul_(dh, slope_t)
                 else:
@@ -147,15 +145,15 @@ class ScanLSTM(torch.autograd.Function):
                 dc *= f
                 if peephole is not None:
                     dc.addcmul_(peephole[0], difg_t[:, 0]).addcmul_(peephole[1], difg_t[:, 1])
-                if stays_c is not None:
-                    dc += stays_c
+                if k_c is not None:
+                    dc.addcmul_(dc_t, k_c)
                 if raw is not None:
                     dy_t.copy_(norm_h.backward(da_t, raw[t], t))
-                dh = product.times(dy_t)
+                dh_t, dh = dh, product.times(dy_t)
                 if m_h is not None:
                     dh *= m_h
-                if stays_h is not None:
-                    dh += stays_h
+                if k_h is not None:
+                    dh.addcmul_(dh_t, k_h)
             dweight.add(dy, before(h, h0, start, end) if masked is None else masked[start:end])
             sums.take(start, end, da)
             if dpeephole is not None:
@@ -166,12 +164,19 @@ class ScanLSTM(torch.autograd.Function):
 
 
 def _slopes(
-    da: Tensor, slope: Tensor, kept: Tensor, tanh_c: Tensor, old_c: Tensor, mask_g: Tensor | None, start: int
+    da: Tensor,
+    slope: Tensor,
+    kept: Tensor,
+    tanh_c: Tensor,
+    old_c: Tensor,
+    mask_g: Tensor | None,
+    keep_h: Tensor | None,
+    start: int,
 ) -> Tensor:
     """Write into da (n, B, 4H), and slope, what dc and dh will be multiplied by, for n steps from start on.
 
     di = dc m_g g i (1 - i)    df = dc c_{t-1} f (1 - f)    dg = dc m_g i (1 - g^2)
-    do = dh tanh(c') o (1 - o)            dc = dh o (1 - tanh(c')^2)
+    do = dh (1 - k_h) tanh(c') o (1 - o)    dc = dh (1 - k_h) o (1 - tanh(c')^2)
     """
     H, end = old_c.shape[2], start + len(da)
     i, f, g, o = kept[start:end].split(H, 2)
@@ -185,4 +190,8 @@ def _slopes(
     if mask_g is not None:
         di.mul_(part(mask_g, start, end))
         dg.mul_(part(mask_g, start, end))
+    if keep_h is not None:
+        free = 1 - part(keep_h, start, end)
+        do.mul_(free)
+        slope[: len(da)].mul_(free)
     return da
