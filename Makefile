@@ -6,7 +6,7 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site test interop notebooks lint wheel constraints clean distclean
+.PHONY: help book site test interop notebooks lint wheel constraints speed clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,10 @@ interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels 
 
 notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
 	@$(PY) scripts/run_notebooks.py $(NB)
+
+speed: $(STAMP) ## measure the layers on this machine for the page on speed (about 25 minutes)
+	@$(PY) benchmarks/nn_variants.py
+	@$(PY) benchmarks/speed_parts.py
 
 lint: $(STAMP) ## ruff on code and notebooks, mypy on the package
 	@$(PY) -m ruff check .

@@ -10,13 +10,16 @@
                torch's cell with the same mathematics, the products alone, torchrecurrent and Keras
     steps      the time of an LSTM's scan by the number of steps T, and the exponent fitted to it
 
-The loops are what users write today, with autograd; before they are timed, their output is compared with
-ours, under the same masks. The products are the layer's matrix products alone, taken as our scan takes them:
-no code that takes them so can be quicker. torchrecurrent's nearest layer is its PeepholeLSTM; it has no other
-LSTM that is as near. Each round times all sides in turn; a ratio is our time over theirs in the same round,
-and a row holds medians and quartiles. With one thread on the CPU the processor's time counts, otherwise the
-clock. torchrecurrent and Keras (on torch) are left out, with a line that says so, where they are not
-installed.
+The loops are what users write today, with autograd, in two ways: "loop" iterates over x; "loop, indexed"
+takes x[t], as the documentation of torch's cells does, and the gradient of that is an array of the size of x
+at each step. Before they are timed, their output is compared with ours, under the same masks. The products
+are the layer's matrix products alone, taken as our scan takes them, one call for each step and for each block
+of inputs: the scan cannot be quicker than that. torchrecurrent's nearest layer is its PeepholeLSTM; it has no
+other LSTM that is as near.
+
+Each round times all sides in turn; a ratio is our time over theirs in the same round, and a row holds medians
+and quartiles. With one thread on the CPU the processor's time counts, otherwise the clock. torchrecurrent and
+Keras (on torch) are left out, with a line that says so, where they are not installed.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import os
 import pathlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -63,7 +66,12 @@ def dropout_mask(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return like.new_empty(shape).bernoulli_(1 - P).div_(1 - P)
 
 
-def cell_loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
+def steps_of(x: Tensor, indexed: bool) -> Iterable[Tensor]:
+    """The steps of x (T, B, N), taken in one of two ways."""
+    return (x[t] for t in range(len(x))) if indexed else x
+
+
+def cell_loop(layer: torch.nn.Module, name: str, x: Tensor, indexed: bool) -> Tensor:
     """The variant as a loop over torch's fused cell, on the layer's own parameters."""
     w_ih, w_hh, b_ih, b_hh = layer.all_weights[0]
     T, B, I = x.shape
@@ -77,8 +85,8 @@ def cell_loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
     if name == "zoneout":
         keep_h, keep_c = (x.new_empty(T, B, H).uniform_().lt_(P) for _ in range(2))
     outputs = []
-    for t in range(T):
-        new_h, new_c = torch.lstm_cell(x[t], (h if on_h is None else h * on_h, c), w_ih, w_hh, b_ih, b_hh)
+    for t, x_t in enumerate(steps_of(x, indexed)):
+        new_h, new_c = torch.lstm_cell(x_t, (h if on_h is None else h * on_h, c), w_ih, w_hh, b_ih, b_hh)
         if name == "zoneout":
             new_h = keep_h[t] * h + (1 - keep_h[t]) * new_h
             new_c = keep_c[t] * c + (1 - keep_c[t]) * new_c
@@ -87,12 +95,10 @@ def cell_loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
     return torch.stack(outputs)
 
 
-def open_loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
+def open_loop(layer: torch.nn.Module, name: str, x: Tensor, indexed: bool) -> Tensor:
     """The variants that torch's cell can't do, written out; the input's product is taken once, before."""
     w_ih, w_hh, b_ih, b_hh = layer.all_weights[0]
-    T, B, _ = x.shape
-    H = w_hh.shape[1]
-    h = c = x.new_zeros(B, H)
+    h = c = x.new_zeros(x.shape[1], w_hh.shape[1])
 
     def norm(a: Tensor, part: str) -> Tensor:
         gain, shift = getattr(layer, f"norm_gain_{part}_l0"), getattr(layer, f"norm_shift_{part}_l0")
@@ -102,9 +108,9 @@ def open_loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
         norm(linear(x, w_ih), "ih") + b_ih + b_hh if name == "layer_norm" else linear(x, w_ih, b_ih + b_hh)
     )
     outputs = []
-    for t in range(T):
+    for of_x in steps_of(gates, indexed):
         y = linear(h, w_hh)
-        i, f, g, o = (gates[t] + (norm(y, "hh") if name == "layer_norm" else y)).chunk(4, 1)
+        i, f, g, o = (of_x + (norm(y, "hh") if name == "layer_norm" else y)).chunk(4, 1)
         if name == "peephole":
             i, f = i + layer.weight_ci_l0 * c, f + layer.weight_cf_l0 * c
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -115,9 +121,9 @@ def open_loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
     return torch.stack(outputs)
 
 
-def loop(layer: torch.nn.Module, name: str, x: Tensor) -> Tensor:
+def loop(layer: torch.nn.Module, name: str, x: Tensor, indexed: bool = False) -> Tensor:
     """An LSTM with this variant as users write it today."""
-    return (open_loop if name in ("peephole", "layer_norm") else cell_loop)(layer, name, x)
+    return (open_loop if name in ("peephole", "layer_norm") else cell_loop)(layer, name, x, indexed)
 
 
 def products(layer: torch.nn.Module, x: Tensor, backward: bool) -> Callable[[], None]:
@@ -239,7 +245,9 @@ def contest(
             outputs.append(call().detach())
         first = [output[:20] for output in outputs]  # later, float32's rounding has grown
         torch.testing.assert_close(*first, rtol=1e-3, atol=1e-4)
-        calls |= {"loop": lambda: loop(ours, name, x), **peers(name, H, x)}
+        calls["loop"] = lambda: loop(ours, name, x)
+        calls["loop, indexed"] = lambda: loop(ours, name, x, indexed=True)
+        calls |= peers(name, H, x)
     leaves = [x, *ours.parameters(), *theirs.parameters()]
     runs = {key: passes(call, leaves, backward) for key, call in calls.items()}
     return runs | {"products": products(ours, x, backward)}
@@ -319,6 +327,7 @@ def main() -> None:
                     "pass": "forward and backward" if backward else "forward",
                     "threads": threads,
                 }
+                found |= {"seconds": args.seconds, "least_rounds": args.rounds}
                 found |= compare(contest(question, kind, variant, size, backward, args.device), args)
                 rows.append(found)
                 show(found)
@@ -335,8 +344,6 @@ def write(rows: list[dict], missing: list[str], args: argparse.Namespace, path: 
     record = {
         "command": f"python benchmarks/nn_variants.py --device {args.device}",
         "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else "cpu",
-        "seconds": args.seconds,
-        "least_rounds": args.rounds,
         "left_out": missing,
         "machine": machine,
         "rows": rows,

@@ -7,6 +7,7 @@
     together      one product for all T steps against T products, one a step
     operations    y + y for 1 to 2^20 numbers: what a small operation costs
     tanh          torch's tanh, and tanh from the sigmoid
+    indexing      a loop over LSTMCell, forward and backward, with x[t] and with `for x_t in x`
     memory        how much the peak of a process grows in training on T steps at once, and in windows
 
 All on one thread of the CPU, in float32. A time is the least of several, since noise only adds to it.
@@ -20,10 +21,11 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from machine import describe
+from torch import Tensor
 
 from rnnlit.tools.steps_torch import tanh
 
@@ -51,7 +53,11 @@ def steps(n):
     states = tuple(state.detach() for state in states)
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:  # getrusage would count what the process that started this one had used
+        status = open("/proc/self/status").read()
+    except FileNotFoundError:  # macOS, where it counts bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 steps(100)  # what torch itself needs comes first
 before = peak()
@@ -126,6 +132,26 @@ def tanhs() -> list[dict]:
     ]
 
 
+def indexing() -> list[dict]:
+    """A training pass of a loop that takes x[t], and of one that iterates over x, by the number of steps."""
+    cell, rows = torch.nn.LSTMCell(64, 64), []
+
+    def run(inputs: Iterable[Tensor]) -> None:
+        h, c = torch.zeros(8, 64), torch.zeros(8, 64)
+        for x_t in inputs:
+            h, c = cell(x_t, (h, c))
+        h.sum().backward()
+
+    for steps in (100, 300, 1000, 3000):
+        x = torch.randn(steps, 8, 64, requires_grad=True)
+        iterated = seconds(lambda x=x: run(x))
+        indexed = seconds(lambda x=x, n=steps: run(x[t] for t in range(n)))
+        rows.append(
+            {"T": steps, "iterated_ms": round(1e3 * iterated, 2), "indexed_ms": round(1e3 * indexed, 2)}
+        )
+    return rows
+
+
 def memory(quick: bool) -> list[dict]:
     """How far the peak of memory rises, in a process of its own for each length."""
     lengths = [(T, T) for T in WHOLE] + [(T, WINDOW) for T in WINDOWS]
@@ -146,7 +172,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     record: dict = {"command": "python benchmarks/speed_parts.py", "H": H, "T": T, "machine": describe()}
-    for part in (products, together, operations, tanhs):
+    for part in (products, together, operations, tanhs, indexing):
         record[part.__name__] = part()
         print(part.__name__, *record[part.__name__], sep="\n  ", flush=True)
     record["memory"] = memory(args.quick)

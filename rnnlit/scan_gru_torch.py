@@ -30,7 +30,7 @@ aten = torch.ops.aten
 class ScanGRU(torch.autograd.Function):
     """`rnnlit.scan_torch.gru` as one node of the graph; its letters are those of that equation.
 
-    The arguments: whether to keep the steps for a backward pass; the four `sums_torch.Arguments`; weight_hh,
+    The arguments: whether to keep the steps for a backward pass; the six `sums_torch.Arguments`; weight_hh,
     bias_hh, h0, reset_after; the options, norms as (gain, shift, eps).
 
     With reset_after the product of all three blocks comes first. Without, that of r and z comes first, and
@@ -40,14 +40,15 @@ class ScanGRU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
         """Run all steps; if `keeps`, keep what `backward` needs: gates, states and what r multiplies."""
-        given, (weight_hh, bias_hh, h0, reset_after), options = inputs[:4], inputs[4:8], inputs[8:]
+        given, (weight_hh, bias_hh, h0, reset_after), options = inputs[:6], inputs[6:10], inputs[10:]
         mask_h = options[0]
         norm_rz, norm_n = Normed(*options[3:6]), Normed(*options[6:9])
         T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
         size = block_size(T, B, h0.device)
         bias_rz, bias_n = (None, None) if bias_hh is None else (bias_hh[: 2 * H], bias_hh[2 * H :])
-        normed = norm_rz.gain is not None  # then the bias comes after; otherwise the product adds it
-        sums = sums_of(given, size)
+        # with a norm the bias comes after it; otherwise the product adds it
+        normed = norm_rz.gain is not None or norm_n.gain is not None
+        sums = sums_of(given, size, keeps=keeps)
         first, last = _products(weight_hh, B, T, reset_after, bias=None if normed else bias_hh)
         S = T if keeps else 1  # how many steps to keep
         kept, h = new_empty(S, B, 3 * H), new_empty(T, B, H)
@@ -82,7 +83,7 @@ class ScanGRU(torch.autograd.Function):
             old = h_t
         if not keeps:
             return h
-        keep(ctx, inputs, kept, h, inner, masked, reset, raw_rz, raw_n)
+        keep(ctx, inputs, kept, h, inner, masked, reset, raw_rz, raw_n, *sums.kept)
         ctx.statistics = norm_rz.statistics, norm_n.statistics
         return h
 
@@ -94,16 +95,16 @@ class ScanGRU(torch.autograd.Function):
         In each block of steps da, the gradient at W_ih x, begins as the slopes, and each step then multiplies
         its own by what comes back from the steps after it. dy is the gradient at W_hh h with its bias.
         """
-        inputs, (kept, h, inner, masked, reset, raw_rz, raw_n) = kept_by(ctx)
-        given, (weight_hh, bias_hh, h0, reset_after), options = inputs[:4], inputs[4:8], inputs[8:]
+        inputs, (kept, h, inner, masked, reset, raw_rz, raw_n, *of_sums) = kept_by(ctx)
+        given, (weight_hh, bias_hh, h0, reset_after), options = inputs[:6], inputs[6:10], inputs[10:]
         mask_h, mask_n, keep_h = options[:3]
         norm_rz = Normed(options[3], options[4], options[5], ctx.statistics[0])
         norm_n = Normed(options[6], options[7], options[8], ctx.statistics[1])
         T, B, H = h.shape
         size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
-        sums = sums_of(given, size, wanted)
+        sums = sums_of(given, size, wanted=wanted, kept=of_sums)
         first, last = _products(weight_hh, B, T, reset_after, backward=True)
-        dweight = WeightGradient(weight_hh, wanted[4])
+        dweight = WeightGradient(weight_hh, wanted[6])
         dbias = None if bias_hh is None else torch.zeros_like(bias_hh)
         spare = kept.new_empty(size, B, 3 * H)
         spare_y = torch.empty_like(spare)
@@ -158,6 +159,9 @@ class ScanGRU(torch.autograd.Function):
             if dbias is not None:
                 dbias += dy.sum((0, 1))
             sums.take(start, end, da)
+            if raw_rz is not None:
+                norm_rz.add(dy[..., : 2 * H], raw_rz[start:end], start)
+                norm_n.add(dy[..., 2 * H :], raw_n[start:end], start)
         of_norms = norm_rz.dgain, norm_rz.dshift, None, norm_n.dgain, norm_n.dshift, None
         return None, *sums.gradients, dweight.total, dbias, dh, None, None, None, None, *of_norms
 

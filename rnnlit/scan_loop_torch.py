@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
+from rnnlit.tools.norm_torch import EPS
 from rnnlit.tools.steps_torch import each
 
 
 def lstm(*inputs: Any) -> tuple[Tensor, Tensor]:
     """The states h and c (T, B, H)."""
-    gates, (W_hh, h, c), options = _gates(*inputs[:4]), inputs[4:7], inputs[7:]
+    gates, (W_hh, h, c), options = _gates(*inputs[:6]), inputs[6:9], inputs[9:]
     p_i, p_f, p_o = (0.0, 0.0, 0.0) if options[5] is None else options[5]
     norm_h, norm_c = _norm(*options[6:9]), _norm(*options[9:12])
     hs, cs = [], []
@@ -37,7 +38,7 @@ def lstm(*inputs: Any) -> tuple[Tensor, Tensor]:
 
 def gru(*inputs: Any) -> tuple[Tensor]:
     """The states h (T, B, H)."""
-    gates, (W_hh, b_hh, h, reset_after), options = _gates(*inputs[:4]), inputs[4:8], inputs[8:]
+    gates, (W_hh, b_hh, h, reset_after), options = _gates(*inputs[:6]), inputs[6:10], inputs[10:]
     H = h.shape[1]
     W_rz, W_n = W_hh.split([2 * H, H])
     b_rz, b_n = (0.0, 0.0) if b_hh is None else b_hh.split([2 * H, H])
@@ -57,7 +58,7 @@ def gru(*inputs: Any) -> tuple[Tensor]:
 
 def rnn(*inputs: Any) -> tuple[Tensor]:
     """The states h (T, B, H)."""
-    gates, (W_hh, h, relu), (mask_h, keep_h, *norm) = _gates(*inputs[:4]), inputs[4:7], inputs[7:]
+    gates, (W_hh, h, relu), (mask_h, keep_h, *norm) = _gates(*inputs[:6]), inputs[6:9], inputs[9:]
     squash, normed = torch.relu if relu else torch.tanh, _norm(*norm)
     hs, T = [], len(gates)
     for a, m_h, k_h in zip(gates, each(mask_h, 0, T), each(keep_h, 0, T), strict=True):
@@ -66,9 +67,16 @@ def rnn(*inputs: Any) -> tuple[Tensor]:
     return (torch.stack(hs),)
 
 
-def _gates(gates: Tensor | None, x: Any, weight: Any, bias: Tensor | None) -> Tensor:
-    """The sums of all steps (T, B, N)."""
-    return linear(x, weight, bias) if gates is None else gates
+def _gates(
+    gates: Tensor | None, x: Any, weight: Any, bias: Any, gain: Tensor | None, parts: tuple[int, ...]
+) -> Tensor:
+    """The sums of all steps (T, B, N): see `rnnlit.tools.sums_torch.Affine`."""
+    if gates is not None:
+        return gates
+    if gain is None:
+        return linear(x, weight, bias)
+    split = zip(linear(x, weight).split(parts, -1), gain.split(parts), bias.split(parts), strict=True)
+    return torch.cat([_norm(g, b, EPS)(a) for a, g, b in split], -1)
 
 
 def _norm(gain: Tensor | None, shift: Tensor | None, eps: float) -> Callable[[Tensor], Tensor]:

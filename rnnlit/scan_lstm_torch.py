@@ -31,19 +31,19 @@ aten = torch.ops.aten
 class ScanLSTM(torch.autograd.Function):
     """`rnnlit.scan_torch.lstm` as one node of the graph; its letters are those of that equation.
 
-    The arguments: whether to keep the steps for a backward pass; the four `sums_torch.Arguments`; weight_hh,
+    The arguments: whether to keep the steps for a backward pass; the six `sums_torch.Arguments`; weight_hh,
     h0, c0; the options, norms as (gain, shift, eps).
     """
 
     @staticmethod
     def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
         """Run all steps; if `keeps`, keep what `backward` needs: the gates, the states and tanh(c')."""
-        given, (weight_hh, h0, c0), options = inputs[:4], inputs[4:7], inputs[7:]
+        given, (weight_hh, h0, c0), options = inputs[:6], inputs[6:9], inputs[9:]
         mask_h, keep_c, peephole = options[0], options[4], options[5]
         norm_h, norm_c = Normed(*options[6:9]), Normed(*options[9:12])
         T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
         size = block_size(T, B, h0.device)
-        sums, product = sums_of(given, size), Product(weight_hh, B, T)
+        sums, product = sums_of(given, size, keeps=keeps), Product(weight_hh, B, T)
         S = T if keeps else 1  # how many steps to keep
         kept, tanh_c = new_empty(S, B, 4 * H), new_empty(S, B, H)
         h, c = new_empty(T, B, H), new_empty(T, B, H)
@@ -84,7 +84,7 @@ class ScanLSTM(torch.autograd.Function):
         if not keeps:
             return h, c
         apart = None if keep_c is None else fresh  # without zoneout it is c
-        keep(ctx, inputs, kept, h, c, tanh_c, apart, masked, raw)
+        keep(ctx, inputs, kept, h, c, tanh_c, apart, masked, raw, *sums.kept)
         ctx.statistics = norm_h.statistics, norm_c.statistics
         ctx.set_materialize_grads(False)
         return h, c
@@ -97,16 +97,16 @@ class ScanLSTM(torch.autograd.Function):
         In each block of steps da begins as the slopes of the gates, and each step then multiplies its own by
         what comes back from the steps after it.
         """
-        inputs, (kept, h, c, tanh_c, fresh, masked, raw) = kept_by(ctx)
-        given, (weight_hh, h0, c0), options = inputs[:4], inputs[4:7], inputs[7:]
+        inputs, (kept, h, c, tanh_c, fresh, masked, raw, *of_sums) = kept_by(ctx)
+        given, (weight_hh, h0, c0), options = inputs[:6], inputs[6:9], inputs[9:]
         mask_h, mask_g, mask_c, keep_h, keep_c, peephole = options[:6]
         norm_h = Normed(options[6], options[7], options[8], ctx.statistics[0])
         norm_c = Normed(options[9], options[10], options[11], ctx.statistics[1])
         fresh = c if fresh is None else fresh
         T, B, H = h.shape
         size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
-        sums, product = sums_of(given, size, wanted), Product(weight_hh.t(), B, T)
-        dweight = WeightGradient(weight_hh, wanted[4])
+        sums, product = sums_of(given, size, wanted=wanted, kept=of_sums), Product(weight_hh.t(), B, T)
+        dweight = WeightGradient(weight_hh, wanted[6])
         dpeephole = None if peephole is None else torch.zeros_like(peephole)
         spare = kept.new_empty(size, B, 4 * H)
         through = None if raw is None else torch.empty_like(spare)  # the gradient at W_hh h
@@ -156,6 +156,9 @@ class ScanLSTM(torch.autograd.Function):
                     dh.addcmul_(dh_t, k_h)
             dweight.add(dy, before(h, h0, start, end) if masked is None else masked[start:end])
             sums.take(start, end, da)
+            if raw is not None:
+                norm_h.add(da, raw[start:end], start)
+            norm_c.add(slope[: end - start], fresh[start:end], start)
             if dpeephole is not None:
                 for row, d, cell in ((0, 0, old_c), (1, 1, old_c), (2, 3, fresh[start:end])):
                     dpeephole[row] += (da.unflatten(2, (4, H))[:, :, d] * cell).sum((0, 1))

@@ -29,18 +29,18 @@ aten = torch.ops.aten
 class ScanRNN(torch.autograd.Function):
     """`rnnlit.scan_torch.rnn` as one node of the graph; its letters are those of that equation.
 
-    The arguments: whether to keep the steps for a backward pass; the four `sums_torch.Arguments`; weight_hh,
+    The arguments: whether to keep the steps for a backward pass; the six `sums_torch.Arguments`; weight_hh,
     h0, relu; the options, the norm as (gain, shift, eps).
     """
 
     @staticmethod
     def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
         """Run all steps; if `keeps`, keep what `backward` needs."""
-        given, (weight_hh, h0, relu), (mask_h, keep_h, gain, shift, eps) = inputs[:4], inputs[4:7], inputs[7:]
+        given, (weight_hh, h0, relu), (mask_h, keep_h, gain, shift, eps) = inputs[:6], inputs[6:9], inputs[9:]
         norm = Normed(gain, shift, eps)
         T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
         size = block_size(T, B, h0.device)
-        given_sums, product = sums_of(given, size), Product(weight_hh, B, T)
+        given_sums, product = sums_of(given, size, keeps=keeps), Product(weight_hh, B, T)
         S = T if keeps else 1  # how many steps to keep
         h = new_empty(T, B, H)
         new = h if keep_h is None else new_empty(S, B, H)
@@ -63,7 +63,7 @@ class ScanRNN(torch.autograd.Function):
         if not keeps:
             return h
         apart = None if keep_h is None else new
-        keep(ctx, inputs, h, apart, masked, sums)
+        keep(ctx, inputs, h, apart, masked, sums, *given_sums.kept)
         ctx.statistics = norm.statistics
         return h
 
@@ -71,30 +71,33 @@ class ScanRNN(torch.autograd.Function):
     @twice_differentiable(scan_loop_torch.rnn)
     def backward(ctx: Any, outer: Tensor) -> Any:
         """The gradients for all that `forward` took, step by step from the end."""
-        inputs, (h, new, masked, sums) = kept_by(ctx)
-        given, (weight_hh, h0, relu), (mask_h, keep_h, gain, shift, eps) = inputs[:4], inputs[4:7], inputs[7:]
+        inputs, (h, new, masked, sums, *of_sums) = kept_by(ctx)
+        given, (weight_hh, h0, relu), (mask_h, keep_h, gain, shift, eps) = inputs[:6], inputs[6:9], inputs[9:]
         norm, new = Normed(gain, shift, eps, ctx.statistics), h if new is None else new
         T, B, H = h.shape
         size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
-        given_sums, product = sums_of(given, size, wanted), Product(weight_hh.t(), B, T)
-        dweight = WeightGradient(weight_hh, wanted[4])
+        given_sums, product = sums_of(given, size, wanted=wanted, kept=of_sums), Product(weight_hh.t(), B, T)
+        dweight = WeightGradient(weight_hh, wanted[6])
         spare, dh = h.new_empty(size, B, H), torch.zeros_like(h0)
+        spare_y = None if sums is None else torch.empty_like(spare)  # the gradient at the normalised sums
         for start in reversed(range(0, T, size)):
             end = min(start + size, T)
             da = given_sums.room(start, end, spare)
-            steps = zip(da, *(each(x, start, end) for x in (outer, new, sums, mask_h, keep_h)), strict=True)
-            for t, (da_t, out, fresh, a, m_h, k_h) in reversed([*enumerate(steps, start)]):
+            dy = da if spare_y is None else spare_y[: end - start]
+            constants = (each(x, start, end) for x in (outer, new, sums, mask_h, keep_h))
+            steps = zip(da, dy, *constants, strict=True)
+            for t, (da_t, dy_t, out, fresh, a, m_h, k_h) in reversed([*enumerate(steps, start)]):
                 dh += out
                 stays = None
                 if k_h is not None:
                     stays = dh * k_h
                     dh -= stays
                 if relu:
-                    torch.mul(dh, fresh > 0, out=da_t)
+                    torch.mul(dh, fresh > 0, out=dy_t)
                 else:
-                    aten.tanh_backward.grad_input(dh, fresh, grad_input=da_t)
+                    aten.tanh_backward.grad_input(dh, fresh, grad_input=dy_t)
                 if a is not None:
-                    da_t.copy_(norm.backward(da_t, a, t))
+                    da_t.copy_(norm.backward(dy_t, a, t))
                 dh = product.times(da_t)
                 if m_h is not None:
                     dh *= m_h
@@ -102,5 +105,7 @@ class ScanRNN(torch.autograd.Function):
                     dh += stays
             dweight.add(da, before(h, h0, start, end) if masked is None else masked[start:end])
             given_sums.take(start, end, da)
+            if sums is not None:
+                norm.add(dy, sums[start:end], start)
         norms = norm.dgain, norm.dshift, None
         return None, *given_sums.gradients, dweight.total, dh, None, None, None, *norms

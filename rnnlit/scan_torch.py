@@ -8,7 +8,7 @@ gradient of a step is written out as in the chapters, and the weights' gradient 
 What changes inside the recurrence, such as masks or peepholes, comes in as an argument.
 
 gates are the sums W_ih x + b of all steps; or `Affine(x, weight_ih, bias)`, and then the scan takes that
-product too, a few steps at a time, which is quicker on a CPU.
+product too, and normalises it if a gain is given, a few steps at a time, which is quicker on a CPU.
 
 Masks are (T, B, H), another one for each step, or (1, B, H), one for the whole sequence, and hold their
 scaling; they are constants, without gradient. `keep` is where a state stays as it was (zoneout): 1 keeps the
@@ -84,11 +84,11 @@ def lstm(
     gates (T, B, 4H): W_ih x + b of all steps; weight_hh (4H, H); h0, c0 (B, H)  ->  h, c (T, B, H)
     """
     options = options or LSTMOptions()
-    inputs = *arguments(gates), weight_hh, h0, c0, *options[:6]
-    if fusable(weight_hh, h0, c0, *options):
-        return fused_lstm(*inputs)
-    norms = *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
-    return run(ScanLSTM, _keeps((*inputs, *norms)), *inputs, *norms)
+    given, rest = arguments(gates), (weight_hh, h0, c0, *options[:6])
+    if given[4] is None and fusable(weight_hh, h0, c0, *options):
+        return fused_lstm(*given[:4], *rest)
+    inputs = *given, *rest, *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
+    return run(ScanLSTM, _keeps(inputs), *inputs)
 
 
 def gru(

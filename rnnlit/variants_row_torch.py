@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, linear
+from torch.nn.functional import linear
 
 from rnnlit import scan_torch
 from rnnlit.fused_torch import Padding, last_state, mask
@@ -74,9 +74,11 @@ def norm_of(row: Row, name: str) -> scan_torch.Norm:
     return scan_torch.Norm(row.extra[f"norm_gain_{name}"], row.extra[f"norm_shift_{name}"])
 
 
-def normed(a: Tensor, norm: scan_torch.Norm) -> Tensor:
-    """Layer normalisation over the last axis."""
-    return layer_norm(a, norm.gain.shape, norm.gain, norm.shift, norm.eps)
+def normed(x: Tensor, weight: Tensor, bias: Tensor | None, *norms: scan_torch.Norm) -> scan_torch.Affine:
+    """LN(W x) + b, still to be computed; each norm has its own part of the sums."""
+    gain, shift = (torch.cat(one) for one in ([norm.gain for norm in norms], [norm.shift for norm in norms]))
+    parts = tuple(len(norm.gain) for norm in norms)
+    return scan_torch.Affine(x, weight, shift if bias is None else shift + bias, gain, parts)
 
 
 def scan_lstm(row: Row, variants: Variants, h0: Tensor, c0: Tensor) -> States:
@@ -89,8 +91,7 @@ def scan_lstm(row: Row, variants: Variants, h0: Tensor, c0: Tensor) -> States:
     norm_h = norm_c = None
     gates: Tensor | scan_torch.Affine
     if variants.layer_norm:
-        gates = normed(linear(row.x, weight_ih), norm_of(row, "ih"))
-        gates = gates if bias is None else gates + bias
+        gates = normed(row.x, weight_ih, bias, norm_of(row, "ih"))
         norm_h, norm_c = norm_of(row, "hh"), norm_of(row, "c")
     else:
         gates = scan_torch.Affine(row.x, weight_ih, bias)
@@ -119,9 +120,7 @@ def scan_gru(row: Row, variants: Variants, h0: Tensor) -> States:
     norm_rz = norm_n = None
     gates: Tensor | scan_torch.Affine
     if variants.layer_norm:
-        rz, n = linear(row.x, weight_ih).split([2 * H, H], -1)
-        gates = torch.cat([normed(rz, norm_of(row, "ih_rz")), normed(n, norm_of(row, "ih_n"))], -1)
-        gates = gates if bias_ih is None else gates + bias_ih
+        gates = normed(row.x, weight_ih, bias_ih, norm_of(row, "ih_rz"), norm_of(row, "ih_n"))
         norm_rz, norm_n = norm_of(row, "hh_rz"), norm_of(row, "hh_n")
     else:
         gates = scan_torch.Affine(row.x, weight_ih, bias_ih)
@@ -141,13 +140,13 @@ def scan_rnn(row: Row, variants: Variants, h0: Tensor, *, relu: bool = False) ->
     norm = None
     gates: Tensor | scan_torch.Affine
     if variants.layer_norm:
-        gates, norm = linear(row.x, weight_ih), norm_of(row, "a")
+        gates, norm = scan_torch.Affine(row.x, weight_ih), norm_of(row, "a")
         norm = norm if bias is None else norm._replace(shift=norm.shift + bias)
     else:
         gates = scan_torch.Affine(row.x, weight_ih, bias)
         if row.padding is not None and relu:
             # at the padding a relu could grow past all bounds
-            gates = linear(*gates).masked_fill(row.padding.mask, -math.inf)
+            gates = linear(row.x, weight_ih, bias).masked_fill(row.padding.mask, -math.inf)
     m = masks(row, variants, weight_hh.shape[1])
     options = scan_torch.RNNOptions(mask_h=m["h"], keep_h=m["keep_h"], norm=norm)
     return ended((scan_torch.rnn(gates, weight_hh, h0, options, relu=relu),), row.padding)

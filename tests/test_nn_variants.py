@@ -28,10 +28,22 @@ def test_a_row_names_all_sides_and_their_ratio(nn_variants, name):
     assert list(nn_variants.VARIANTS) == VARIANTS
     args = argparse.Namespace(device="cpu", seconds=0.0, rounds=3)
     found = nn_variants.compare(nn_variants.contest("variant", "LSTM", name, SMALL, True, "cpu"), args)
-    assert {"torch.nn.LSTM", "loop", "products"} <= set(found["against"])
+    assert set(found["against"]) == {"torch.nn.LSTM", "loop", "loop, indexed", "products"}
     for side in found["against"].values():
         low, high = side["quartiles"]
         assert 0 < low <= side["ratio"] <= high
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_both_loops_compute_the_same(nn_variants, name):
+    T, B, H = SMALL
+    layer = nn_variants.nn.LSTM(H, H, **nn_variants.VARIANTS[name])
+    x = torch.randn(T, B, H, generator=torch.Generator().manual_seed(0))
+    outputs = []
+    for indexed in (False, True):
+        torch.manual_seed(1)
+        outputs.append(nn_variants.loop(layer, name, x, indexed))
+    torch.testing.assert_close(*outputs)
 
 
 def test_a_loop_that_computes_something_else_is_not_timed(nn_variants, monkeypatch):

@@ -47,9 +47,9 @@ FUNCTIONS = {
 CASES = [
     (scan, chosen)
     for scan, (_, _, options, _) in SCANS.items()
-    for chosen in [(), *[(name,) for name in options if name not in ("norm_rz", "norm_n")], tuple(options)]
+    for chosen in [(), *[(name,) for name in options], tuple(options)]
 ]
-CASES += [("gru", ("norm_rz", "norm_n")), ("gru_before", ("norm_rz", "norm_n"))]  # these two go together
+CASES += [("gru", ("norm_rz", "norm_n")), ("gru_before", ("norm_rz", "norm_n"))]
 every_case = pytest.mark.parametrize(
     "scan, chosen", CASES, ids=lambda v: v if isinstance(v, str) else "+".join(v)
 )
@@ -316,35 +316,46 @@ def test_a_scan_is_one_node_of_the_graph(scan):
         assert set(below) == {"torch::autograd::AccumulateGrad"} and len(below) == len(tensors)
 
 
-@pytest.mark.parametrize("bias", [True, False])
+def sums(affine):
+    """What an `Affine` stands for, by torch's own functions."""
+    x, W, b, gain, parts = affine
+    if gain is None:
+        return linear(x, W, b)
+    split = zip(linear(x, W).split(parts, -1), gain.split(parts), b.split(parts), strict=True)
+    return torch.cat([layer_norm(a, (a.shape[-1],), g, shift) for a, g, shift in split], -1)
+
+
+@pytest.mark.parametrize("more", ["", "b", "b gain", "b gain parts"])
 @pytest.mark.parametrize("scan", SCANS)
-def test_sums_given_and_sums_to_be_computed(scan, bias, monkeypatch):
+def test_sums_given_and_sums_to_be_computed(scan, more, monkeypatch):
     """From x, W and b the scan takes the input's product itself; here in blocks of 2, 2 and 1 steps."""
     monkeypatch.setattr(steps_torch, "ROWS", 2 * B)
     tensors, constants = draw(scan, tuple(SCANS[scan][2]), torch.float64)
     tensors.pop("gates")
     g = torch.Generator().manual_seed(2)
-    shapes = {"x": (T, B, I), "W": (len(tensors["weight_hh"]), I)}
-    shapes |= {"b": (len(tensors["weight_hh"]),)} if bias else {}
+    N = len(tensors["weight_hh"])
+    shapes = {"x": (T, B, I), "W": (N, I)} | {name: (N,) for name in ("b", "gain") if name in more}
     for name, shape in shapes.items():
         tensors[name] = torch.randn(shape, generator=g, dtype=torch.float64).requires_grad_()
-    affine = Affine(tensors["x"], tensors["W"], tensors.get("b"))
+    parts = (N - 2, 2) if "parts" in more else (N,)
+    affine = Affine(tensors["x"], tensors["W"], tensors.get("b"), tensors.get("gain"), parts)
     ours = call(scan, tensors | {"gates": affine}, constants)
-    theirs = loop(scan, tensors | {"gates": linear(*affine)}, constants)
+    theirs = loop(scan, tensors | {"gates": sums(affine)}, constants)
     assert_same(ours, theirs, CLOSE[torch.float64])
     assert_same(gradients(ours, tensors), gradients(theirs, tensors), CLOSE[torch.float64])
     with torch.no_grad():
         assert_same(call(scan, tensors | {"gates": affine}, constants), theirs, CLOSE[torch.float64])
 
 
-@pytest.mark.parametrize("frozen", ["x", "W", "b"])
+@pytest.mark.parametrize("frozen", ["x", "W", "b", "gain"])
 def test_what_needs_no_gradient_gets_none(frozen):
     tensors, constants = draw("lstm", (), torch.float64)
-    x, W, b = (torch.randn(s, dtype=torch.float64) for s in ((T, B, I), (4 * H, I), (4 * H,)))
-    leaves = {"x": x, "W": W, "b": b}
+    shapes = ((T, B, I), (4 * H, I), (4 * H,), (4 * H,))
+    x, W, b, gain = (torch.randn(s, dtype=torch.float64) for s in shapes)
+    leaves = {"x": x, "W": W, "b": b, "gain": gain}
     for name, leaf in leaves.items():
         leaf.requires_grad_(name != frozen)
-    call("lstm", tensors | {"gates": Affine(x, W, b)}, constants)[0].sum().backward()
+    call("lstm", tensors | {"gates": Affine(x, W, b, gain, (4 * H,))}, constants)[0].sum().backward()
     assert [name for name, leaf in leaves.items() if leaf.grad is None] == [frozen]
 
 
