@@ -128,7 +128,8 @@ class Graphs:
         with self.lock:
             self.refused.add(key)
             self.pairs.pop(key, None)
-        shapes = ", ".join(str(kind[0]) for kind in key[2] if isinstance(kind, tuple))  # type: ignore[index]
+        firsts = [kind[0] for kind in key[2] if isinstance(kind, tuple) and kind]  # type: ignore[index]
+        shapes = ", ".join(str(first) for first in firsts if isinstance(first, tuple))
         warnings.warn(
             f"no CUDA graph for a scan over tensors of the shapes {shapes}, which is slower without: "
             f"{type(problem).__name__}: {problem}",

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rnnlit import scan_torch
-from rnnlit.scan_torch import GRUOptions, LSTMOptions, Norm, RNNOptions, ScanLSTM
+from rnnlit.scan_torch import Affine, GRUOptions, LSTMOptions, Norm, RNNOptions, ScanLSTM
 from rnnlit.tools import graph_torch, replay_torch
 from rnnlit.tools.graph_torch import AFTER, COUNTED, GRAPHS, MANY, MOST, Graphs
 
@@ -119,6 +119,15 @@ def lstm_inputs(seed=0, norms=True):
         return scan_torch.lstm(*tensors[:4], options)
 
 
+def affine_inputs(seed=0):
+    """All arguments of `ScanLSTM`, which takes and normalises the input's product itself."""
+    x, *tensors = normals(seed, (T, B, 2), (4 * H, 2), 4 * H, 4 * H, (4 * H, H), (B, H), (B, H))
+    gates = Affine(x, *tensors[:3], parts=(4 * H,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan_torch, "ScanLSTM", Heard)
+        return scan_torch.lstm(gates, *tensors[3:])
+
+
 def gru_inputs(seed=0):
     """All arguments of `ScanGRU`, with the reset gate before the product and layer normalisation."""
     tensors = normals(seed, (T, B, 3 * H), (3 * H, H), 3 * H, (B, H))
@@ -146,6 +155,7 @@ CALLS = {
     "product": (Product, lambda seed: [3.0, leaf(B, H, seed=seed), leaf(B, H, seed=seed + 1)]),
     "lstm": (ScanLSTM, lstm_inputs),
     "lstm without norms": (ScanLSTM, lambda seed: lstm_inputs(seed, norms=False)),
+    "lstm from x, normalised": (ScanLSTM, affine_inputs),
     "gru": (scan_torch.ScanGRU, gru_inputs),
     "rnn": (scan_torch.ScanRNN, rnn_inputs),
 }
