@@ -29,7 +29,7 @@ interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels 
 notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
 	@$(PY) scripts/run_notebooks.py $(NB)
 
-speed: $(STAMP) ## measure the layers on this machine for the page on speed (about 25 minutes)
+speed: $(STAMP) ## measure the layers on this machine for the page on speed (about 20 minutes)
 	@$(PY) benchmarks/nn_variants.py
 	@$(PY) benchmarks/speed_parts.py
 

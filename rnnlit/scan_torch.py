@@ -85,7 +85,8 @@ def lstm(
     """
     options = options or LSTMOptions()
     given, rest = arguments(gates), (weight_hh, h0, c0, *options[:6])
-    if given[4] is None and fusable(weight_hh, h0, c0, *options):
+    normalised = isinstance(gates, Affine) and gates.gain is not None
+    if not normalised and fusable(weight_hh, h0, c0, *options):
         return fused_lstm(*given[:4], *rest)
     inputs = *given, *rest, *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
     return run(ScanLSTM, _keeps(inputs), *inputs)

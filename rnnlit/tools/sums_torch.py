@@ -133,8 +133,8 @@ class AffineSums:
     def take(self, start: int, end: int, da: Tensor) -> None:
         """Go on from the gradient of a block's sums, da (n, B, N), to those of x, W, b and the gain."""
         if self.norm is not None:
-            each = 1 + 2 * len(self.norm.parts)
-            sums, *statistics = self.kept[start // self.size * each :][:each]
+            each, block = 1 + 2 * len(self.norm.parts), start // self.size
+            sums, *statistics = self.kept[block * each : (block + 1) * each]
             da, dgain, dbias = self.norm.backward(da, sums, statistics)
             if self.dgain is not None:
                 self.dgain += dgain
