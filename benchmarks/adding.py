@@ -24,9 +24,9 @@ import numpy as np
 from machine import describe
 
 from rnnlit import lstm, rnn
-from rnnlit.tools.data import adding
+from rnnlit.tasks.data import adding
+from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.optim import Adam
-from rnnlit.tools.reader import Reader, make_step
 from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "adding.json"

@@ -18,8 +18,8 @@ import torch
 from machine import describe
 
 from rnnlit import lstm_article_torch as article
-from rnnlit import lstm_torch
-from rnnlit.tools.data import adding
+from rnnlit import nn
+from rnnlit.tasks.data import adding
 
 RESULT = pathlib.Path(__file__).parent / "results" / "article_lstm.json"
 HIDDEN, BATCH, FRESH = 16, 50, 2560
@@ -42,7 +42,7 @@ class Standard(torch.nn.Module):
 
     def __init__(self, output_tanh):
         super().__init__()
-        self.cell, self.output_tanh = lstm_torch.LSTM(2, HIDDEN, forget_bias=1.0), output_tanh
+        self.cell, self.output_tanh = nn.LSTM(2, HIDDEN, forget_bias=1.0), output_tanh
 
     def forward(self, x):
         if self.output_tanh:

@@ -3,7 +3,7 @@
     python benchmarks/attention_cmudict.py          writes benchmarks/results/attention_cmudict.json
     python benchmarks/attention_cmudict.py --seeds 1 --epochs 1   a quick look; the full run takes 20 minutes
 
-The words are those of `rnnlit.tools.spelling`. Every model has embeddings of 32 and a bidirectional encoder
+The words are those of `rnnlit.tasks.spelling`. Every model has embeddings of 32 and a bidirectional encoder
 with half as many units in each direction as the decoder has. It is trained for 8 epochs by Adam (batches of
 64, learning rate 0.005, over the second half falling to zero in a line, gradient norm clipped at 1). Recorded
 for each seed: parameters; phoneme error rate and share of words without an error on the 2000 test words, in
@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from machine import describe
 
-from rnnlit.seq2seq_torch import EncoderDecoder
-from rnnlit.tools import spelling, tokens
+from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit.tasks import spelling, tokens
 from rnnlit.tools.train_torch import make_step
 
 RESULT = pathlib.Path(__file__).parent / "results" / "attention_cmudict.json"

@@ -3,7 +3,7 @@
     python benchmarks/attention_length.py          writes benchmarks/results/attention_length.json (minutes)
     python benchmarks/attention_length.py --seeds 1   a quick look
 
-The task is `rnnlit.tools.translation`: a fixed lexicon and one local rule, so that only the length makes a
+The task is `rnnlit.tasks.translation`: a fixed lexicon and one local rule, so that only the length makes a
 sentence difficult. Both nets have the order of Bahdanau. One attends (additive score); the other takes the
 encoder's last state at every step, as Cho et al. (2014), and has a few more units, so that it has at least as
 many parameters. Each is trained on sentences of 2 to 10 and of 2 to 20 words. A third, wide one without
@@ -31,11 +31,11 @@ import numpy as np
 import torch
 from machine import describe
 
-from rnnlit.seq2seq_torch import EncoderDecoder
-from rnnlit.tools.tokens import exact_match, token_error_rate
+from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit.tasks.tokens import exact_match, token_error_rate
+from rnnlit.tasks.translation import ENGLISH, FRENCH, sentences, word_for_word
 from rnnlit.tools.train import fit
 from rnnlit.tools.train_torch import make_step
-from rnnlit.tools.translation import ENGLISH, FRENCH, sentences, word_for_word
 
 RESULT = pathlib.Path(__file__).parent / "results" / "attention_length.json"
 EMBEDDING, HIDDEN, BATCH, RATE, EVERY = 16, 48, 32, 4e-3, 50

@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from machine import describe
 
-from rnnlit.seq2seq_torch import EncoderDecoder
-from rnnlit.tools.tokens import STOP
-from rnnlit.tools.translation import ENGLISH, sentences, word_for_word
+from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit.tasks.tokens import STOP
+from rnnlit.tasks.translation import ENGLISH, sentences, word_for_word
 
 RESULT = pathlib.Path(__file__).parent / "results" / "attention_scores.json"
 LONGEST, BEYOND, FRESH, D = 15, 20, 50, 3

@@ -28,7 +28,8 @@ from birnn_hmm import BATCH, EMBEDDING, MODEL, RATE
 from machine import describe
 
 from rnnlit import nn
-from rnnlit.tools import hmm, tagger_torch, train, train_torch
+from rnnlit.tasks import hmm, tagger_torch
+from rnnlit.tools import train, train_torch
 
 RESULT = pathlib.Path(__file__).parent / "results" / "birnn_causal.json"
 T, PREFIX, TEST, UNITS = 20, 10, 2000, 16

@@ -33,8 +33,10 @@ import numpy as np
 import torch
 from machine import describe
 
-from rnnlit import birnn_torch, nn
-from rnnlit.tools import hmm, tagger_torch, train, train_torch
+from rnnlit import nn
+from rnnlit.nn.bidirectional import Article
+from rnnlit.tasks import hmm, tagger_torch
+from rnnlit.tools import train, train_torch
 
 RESULT = pathlib.Path(__file__).parent / "results" / "birnn_hmm.json"
 T, BATCH, EMBEDDING, RATE = 10, 64, 8, 1e-2
@@ -81,7 +83,7 @@ def turned() -> hmm.HMM:
 
 def network(units: int, kind: str) -> tagger_torch.Tagger:
     if kind == "article":
-        layer = birnn_torch.Article.of("gru", EMBEDDING, units, units)
+        layer = Article.of("gru", EMBEDDING, units, units)
         return tagger_torch.Tagger(layer, 4, 4, sizes=(EMBEDDING, units))
     return tagger_torch.Tagger(nn.GRU(EMBEDDING, units, bidirectional=kind == "both"), 4, 4)
 

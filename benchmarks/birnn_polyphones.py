@@ -30,7 +30,8 @@ import torch
 from machine import describe
 
 from rnnlit import nn
-from rnnlit.tools import polyphones, tagger_torch, train, train_torch
+from rnnlit.tasks import polyphones, tagger_torch
+from rnnlit.tools import train, train_torch
 
 RESULT = pathlib.Path(__file__).parent / "results" / "birnn_polyphones.json"
 EMBEDDING, DROPOUT, RATE, BATCH = 64, 0.4, 3e-3, 128

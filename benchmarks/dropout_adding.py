@@ -31,9 +31,9 @@ from machine import describe
 
 from rnnlit import dropout_lstm
 from rnnlit.dropout_lstm import KINDS, Dropped
-from rnnlit.tools.data import adding
+from rnnlit.tasks.data import adding
+from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.optim import Adam
-from rnnlit.tools.reader import Reader, make_step
 from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "dropout_adding.json"

@@ -30,11 +30,11 @@ from machine import describe
 from rnnlit import dropout_lstm
 from rnnlit.dropout import mc_dropout
 from rnnlit.dropout_lstm import KINDS, Dropped
+from rnnlit.tasks.data import japanese_vowels, standardise
+from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.calibration import expected_calibration_error, reliability
-from rnnlit.tools.data import japanese_vowels, standardise
 from rnnlit.tools.layers import softmax_cross_entropy
 from rnnlit.tools.optim import Adam
-from rnnlit.tools.reader import Passes, Reader, make_step
 from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "dropout_vowels.json"

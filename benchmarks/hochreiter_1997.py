@@ -31,7 +31,8 @@ import numpy as np
 from machine import describe
 
 from rnnlit import lstm, lstm_1997
-from rnnlit.tools import data, layers, weights
+from rnnlit.tasks import data
+from rnnlit.tools import layers, weights
 from rnnlit.tools.optim import Adam, clip_by_norm
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -69,7 +70,7 @@ DIFFERENCES = [
     "Criterion: the paper asks for an average training error below 0.01 and does not define it. Here it is"
     " the mean absolute error of the 2000 most recent sequences; as a squared error it would follow from all"
     " being right.",
-    "Marks on the first pair: see the docstring of rnnlit.tools.data.adding_1997.",
+    "Marks on the first pair: see the docstring of rnnlit.tasks.data.adding_1997.",
 ]
 
 

@@ -24,10 +24,10 @@ import numpy as np
 from machine import describe
 
 from rnnlit import lstm
-from rnnlit.tools.data import Utterances, japanese_vowels, standardise
+from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
+from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
 from rnnlit.tools.optim import Adam
-from rnnlit.tools.reader import Passes, Reader, make_step
 from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "japanese_vowels.json"

@@ -35,16 +35,17 @@ from machine import describe
 from nn_variants import VARIANTS, loop, passes
 from torch.nn.functional import layer_norm, linear
 
-from rnnlit import dropout_lstm, lstm, lstm_peephole, nn, scan_torch
-from rnnlit.scan_gpu_torch import GRAPHS, TRITON, tried
-from rnnlit.scan_torch import LSTMOptions, Norm
-from rnnlit.tools import graph_torch
+from rnnlit import dropout_lstm, lstm, lstm_peephole, nn
+from rnnlit.nn.gpu import graph
+from rnnlit.nn.gpu.way import GRAPHS, TRITON, tried
+from rnnlit.nn.scan import scans
+from rnnlit.nn.scan.scans import LSTMOptions, Norm
 
 SIZE, SMALL = (256, 64, 512), (9, 3, 20)  # T, B, H; as many inputs as H
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WAYS = {"ours": (), "no graphs": (GRAPHS,), "no kernels": (TRITON,), "neither": (GRAPHS, TRITON)}
 AIMS = {"cuDNN": 1.5, "loop": 1 / 8}
-CALLS = graph_torch.AFTER + 2  # the first ones capture a graph
+CALLS = graph.AFTER + 2  # the first ones capture a graph
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}  # relative to an array's norm
 NORMED = 4  # times that: a normalisation takes the mean away, and so what was right in the first digits
 RESULTS = pathlib.Path(__file__).parent / "results" / "nn_gpu.json"
@@ -111,7 +112,7 @@ def scanned(arguments: list[Any], outer: Arrays, dtype: torch.dtype, device: str
     """Values and gradients of our scan."""
     tensors = [None if a is None else torch.tensor(a).to(device, dtype) for a in arguments]
     leaves = [x.requires_grad_() for x in (*tensors[:4], tensors[9]) if x is not None]
-    states = scan_torch.lstm(*tensors[:4], LSTMOptions(*tensors[4:]))
+    states = scans.lstm(*tensors[:4], LSTMOptions(*tensors[4:]))
     gradients = [torch.tensor(d).to(device, dtype) for d in outer]
     return [*states, *torch.autograd.grad(states, leaves, gradients)]
 
@@ -125,7 +126,7 @@ def normed(rng: np.random.Generator, dtype: torch.dtype, device: str) -> float:
     drawn[4], drawn[6] = 1 + drawn[4] / 8, 1 + drawn[6] / 8
     ours, theirs = ([x.to(where).requires_grad_() for x in drawn] for where in (device, torch.float64))
     options = LSTMOptions(norm_h=Norm(*ours[4:6]), norm_c=Norm(*ours[6:]))
-    states = scan_torch.lstm(*ours[:4], options)
+    states = scans.lstm(*ours[:4], options)
 
     gates, weight, h, c, gain_h, shift_h, gain_c, shift_c = theirs
     hs, cs = [], []
@@ -224,7 +225,7 @@ def compare(runs: dict[str, Callable[[], None]], args: argparse.Namespace) -> di
         against[key] = {"ratio": round(ratio, 3), "quartiles": [round(low, 3), round(high, 3)], "ms": ms}
     found = {"rounds": len(times["ours"]), "ours_ms": round(1e3 * statistics.median(times["ours"]), 3)}
     return found | {
-        "graphs": len(graph_torch.ON_CUDA.pairs),
+        "graphs": len(graph.ON_CUDA.pairs),
         "against": against,
         "meets": {key: against[key]["ratio"] <= aim for key, aim in AIMS.items()},
     }
@@ -239,7 +240,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
                 row = {"variant": name, "dtype": named, "size": list(size)}
                 row["pass"] = "forward and backward" if backward else "forward"
                 row |= compare(contest(name, size, dtype, backward, args.device), args)
-                graph_torch.clear()
+                graph.clear()
                 rows.append(row)
                 ratios = "   ".join(f"{key} {value['ratio']:.2f}" for key, value in row["against"].items())
                 print(

@@ -42,9 +42,9 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
 from rnnlit import nn
-from rnnlit.tools.matmul_torch import Product
-from rnnlit.tools.steps_torch import block_size
-from rnnlit.tools.sums_torch import WeightGradient
+from rnnlit.nn.scan.matmul import Product
+from rnnlit.nn.scan.steps import block_size
+from rnnlit.nn.scan.sums import WeightGradient
 
 SIZES = [(100, 1, 8), (100, 32, 128), (100, 64, 256), (200, 32, 512)]  # T, B, H; as many inputs as H
 STEPS = [64, 128, 256, 512, 1024, 2048, 4096, 8192]

@@ -29,10 +29,10 @@ import numpy as np
 import torch
 from machine import describe
 
-from rnnlit import rnn, rnn_torch
+from rnnlit import nn, rnn
+from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
 from rnnlit.tools.optim import Adam
-from rnnlit.tools.reader import Reader, make_step
 from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "rnn_recall.json"
@@ -72,7 +72,7 @@ def relu_net(T, noise, steps, seed):
     """The same with ReLU and the identity, in torch."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    layer = rnn_torch.RNN(SYMBOLS, HIDDEN, nonlinearity="relu")
+    layer = nn.RNN(SYMBOLS, HIDDEN, nonlinearity="relu")
     head = torch.nn.Linear(HIDDEN, SYMBOLS)
     with torch.no_grad():
         layer.weight_hh_l0.copy_(torch.eye(HIDDEN))

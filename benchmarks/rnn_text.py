@@ -26,8 +26,8 @@ import numpy as np
 from machine import describe
 
 from rnnlit import rnn
+from rnnlit.tasks.characters import encode, help_texts, ngram_perplexity, one_hot, streams
 from rnnlit.tools import layers
-from rnnlit.tools.characters import encode, help_texts, ngram_perplexity, one_hot, streams
 from rnnlit.tools.optim import Adam, clip_by_norm
 
 RESULT = pathlib.Path(__file__).parent / "results" / "rnn_text.json"

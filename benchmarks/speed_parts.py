@@ -27,7 +27,7 @@ import torch
 from machine import describe
 from torch import Tensor
 
-from rnnlit.tools.steps_torch import tanh
+from rnnlit.nn.scan.steps import tanh
 
 H, T = 256, 100
 RESULTS = pathlib.Path(__file__).parent / "results" / "speed_parts.json"

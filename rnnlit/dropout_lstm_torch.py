@@ -15,9 +15,9 @@ from torch import Tensor
 from rnnlit.dropout import check_p
 from rnnlit.dropout_masks import Masks, check_kind
 from rnnlit.dropout_torch import binary_mask, mask
-from rnnlit.fused_torch import padding_of
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.checks_torch import check_cell, check_lengths
+from rnnlit.tools.sequences_torch import padding_of
 
 
 class Run(NamedTuple):

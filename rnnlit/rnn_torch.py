@@ -1,8 +1,7 @@
 """The plain recurrent network in torch: the twin of `rnnlit.rnn`.   B batch, T steps, I inputs, H hidden.
 
 `step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. `RNN` is the layer for work: torch's own fused kernels where they can do what is
-asked for, `rnnlit.scan_torch` where they can't.
+reference in nothing else. The layer for work is `rnnlit.nn.RNN`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlit.fused_torch import SHUT, flag_padding, last_state, padding_of
-from rnnlit.layer_torch import Layer
-from rnnlit.tools.checks import check_size
 from rnnlit.tools.checks_torch import check_cell, check_lengths
-from rnnlit.variants_row_torch import Row, run_scan, scan_rnn
-from rnnlit.variants_row_torch import States as RowStates
-from rnnlit.variants_torch import check_variants
+from rnnlit.tools.sequences_torch import padding_of
 
 
 class Run(NamedTuple):
@@ -29,17 +23,11 @@ class Run(NamedTuple):
     h_n: Tensor  # (B, H) last state of each sequence
 
 
-class States(NamedTuple):
-    """All states of an `RNN`; the first axis has a row for each layer and direction, in the order of h_n."""
-
-    h: Tensor  # (L·D, T, B, H); (L·D, B, T, H) with batch_first; (L·D, T, H) for one sequence
-
-
 def step(params: Sequence[Any], x: Tensor, h: Tensor) -> Tensor:
     """Advance one step:  h' = tanh(W_ih x + b_ih + W_hh h + b_hh)    (Elman 1990)
 
-    params: `rnnlit.rnn.Params` holding tensors, or a row of `RNN.all_weights`.    x (B, I), h (B, H)  ->  (B,
-    H)
+    params: `rnnlit.rnn.Params` holding tensors, or one entry of a layer's `all_weights`.
+    x (B, I), h (B, H)  ->  (B, H)
     """
     check_cell(params, 1, x, 2, h=h)
     weight_ih, weight_hh, bias_ih, bias_hh = params
@@ -66,87 +54,3 @@ def forward(params: Sequence[Any], x: Tensor, h0: Tensor | None = None, lengths:
         hs.append(h)
     states = torch.stack(hs)
     return Run(states if padded is None else states.masked_fill(padded, 0), h)
-
-
-class RNN(Layer, torch.nn.RNN):
-    """Drop-in replacement of `torch.nn.RNN`, with lengths, all states and the variants on request.
-
-    Arguments, parameters, initialisation and results are torch's, and so is the speed: the plain call is
-    torch's call. The call itself is described at `Layer.forward`.
-
-    hidden_size: H; or a sequence of them, one for each layer.
-    orthogonal: at the start weight_hh is an orthogonal matrix (Saxe et al. 2014).
-
-    The following numbers are probabilities to drop, 0 <= p < 1. What is kept is divided by 1 - p, and nothing
-    is dropped in evaluation.
-
-    input_dropout: of the input of each layer and direction, one mask per sequence, the same at every step.
-    recurrent_dropout: of h_{t-1} where the sum reads it, one mask per sequence (Gal & Ghahramani 2016).
-    output_dropout: of the output of the last layer, one mask per sequence; h_n and all states are without it.
-    weight_drop: of the entries of weight_hh in each layer and direction, one mask for the whole batch,
-        another at each call (Merity et al. 2018). The parameter and the state_dict stay whole.
-    zoneout: the probability that a unit keeps its old value, another mask at every step; in evaluation the
-        mean,  p h_{t-1} + (1 - p) h'  (Krueger et al. 2017). One number, for there is no c.
-    layer_norm:  h = tanh(LN(W_ih x + W_hh h) + b),  with one gain and shift (Ba et al. 2016).
-
-    All parameters that torch's layer has are drawn as torch draws them, and are the same under the same seed.
-
-    ValueError, TypeError: a size that is no positive integer; no probability; what torch refuses itself.
-    """
-
-    result = States
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int | Sequence[int],
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        orthogonal: bool = False,
-        input_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        output_dropout: float = 0.0,
-        weight_drop: float = 0.0,
-        zoneout: float = 0.0,
-        layer_norm: bool = False,
-    ) -> None:
-        variants = check_variants(
-            zoneout,
-            layer_norm=layer_norm,
-            input_dropout=input_dropout,
-            recurrent_dropout=recurrent_dropout,
-            output_dropout=output_dropout,
-            weight_drop=weight_drop,
-        )
-        H, L = self._set_up(variants, orthogonal, hidden_size, num_layers)
-        I = check_size("input_size", input_size)
-        super().__init__(
-            I, H, L, nonlinearity, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
-        )
-        self._complete()
-
-    def _packs(self, x: Tensor) -> bool:
-        return x.is_cuda or not torch.is_grad_enabled()
-
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_rnn, row, self.variants, *states, relu=self.nonlinearity == "relu")
-
-    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
-        """The states (T, B, H) of one layer and direction, and its last state (B, H)."""
-        x, weights, padding, (h0,) = row.x, list(row.weights), row.padding, states
-        relu = self.nonlinearity == "relu"
-        if padding is not None and relu:
-            # there a relu could grow past all bounds
-            x, weights[0] = flag_padding(x, weights[0], [-SHUT], padding)
-        kernel = torch.rnn_relu if relu else torch.rnn_tanh
-        h, _ = kernel(x, h0[None], weights, self.bias, 1, 0.0, self.training, False, False)
-        if padding is not None:
-            h = h.masked_fill(padding.mask, 0)
-        return [h], [last_state(h, padding)]

@@ -22,26 +22,6 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = order.concepts(TOC)
 NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
-# Modules of the package that stand without a chapter of their own: stem, and why.
-WITHOUT_CHAPTER = {
-    "rnnlit.nn": "the face of the torch modules; every chapter uses it",
-    "rnnlit.fused_torch": "what the torch twins share; the pages show the twins",
-    "rnnlit.layer_torch": "what the three layers of rnnlit.nn share",
-    "rnnlit.variants_torch": "the variants of the layers: checks and parameters",
-    "rnnlit.variants_row_torch": "the variants of the layers: masks, one layer and direction at a time",
-    "rnnlit.scan_torch": "the recurrences with a closed-form backward pass, for the variants",
-    "rnnlit.scan_lstm_torch": "that of the LSTM",
-    "rnnlit.scan_gru_torch": "that of the GRU",
-    "rnnlit.scan_rnn_torch": "that of the plain network",
-    "rnnlit.scan_loop_torch": "the same as loops, for second derivatives",
-    "rnnlit.scan_lstm_triton": "that of the LSTM with fused kernels, for a GPU",
-    "rnnlit.scan_gpu_torch": "which way the recurrences take on a GPU",
-    "rnnlit.cells_torch": "one step, for those who write their own loop",
-    "rnnlit.search": "greedy and beam search over any model; the attention chapter uses it",
-    "rnnlit.practice.vowels": "a script for one process or many; its page comes with the applications",
-    "rnnlit.seq2seq_torch": "the encoder-decoder; the attention chapter builds it up",
-}
-
 # What a page may define itself: page, then name, then what is wrong with it on purpose.
 WRONG_ON_PURPOSE: dict[str, dict[str, str]] = {}
 
@@ -127,7 +107,7 @@ def test_chapters_modules_and_tests_share_a_stem():
 
 
 def test_no_module_is_an_orphan():
-    assert order.orphans(modules(), CHAPTERS, WITHOUT_CHAPTER) == []
+    assert order.orphans(modules(), CHAPTERS, read(ROOT / "README.md")) == []
 
 
 def test_every_module_has_a_test():
@@ -218,9 +198,7 @@ def test_torch_is_imported_where_it_may_be():
 
 
 def test_imports_go_down():
-    built_on_cells = {"rnnlit.birnn_torch", "rnnlit.seq2seq_torch"}
-    assert built_on_cells <= set(modules())
-    assert package.import_direction(module_sources(), built_on_cells) == []
+    assert package.import_direction(module_sources()) == []
 
 
 # Stands in front of all finders and refuses what is neither standard library nor package nor allowed by name.

@@ -56,15 +56,11 @@ def test_homeless_chapters_finds_what_is_missing(missing):
 
 def test_orphans_are_found():
     modules = ["rnnlit.lstm", "rnnlit.lstm_1997", "rnnlit.lstm_torch", "rnnlit.rnn", "rnnlit.tools.show"]
-    assert order.orphans(modules, ["book/lstm"], {"rnnlit.rnn": "to come"}) == []
-    assert order.orphans(modules, ["book/lstm"], {}) == ["rnnlit.rnn: belongs to no chapter of _toc.yml"]
-    (finding,) = order.orphans([*modules, "rnnlit.lstmish"], ["book/lstm"], {"rnnlit.rnn": "to come"})
+    table = readme(("book/lstm.ipynb", "rnnlit/rnn.py", "tests/test_lstm.py"))
+    assert order.orphans(modules, ["book/lstm"], table) == []
+    assert order.orphans(modules, ["book/lstm"], "") == ["rnnlit.rnn: belongs to no chapter of _toc.yml"]
+    (finding,) = order.orphans([*modules, "rnnlit.lstmish"], ["book/lstm"], table)
     assert "rnnlit.lstmish" in finding
-
-
-def test_orphans_finds_stale_permissions():
-    assert "yet it has one" in order.orphans(["rnnlit.rnn"], ["book/rnn"], {"rnnlit.rnn": "to come"})[0]
-    assert "no such module" in order.orphans(["rnnlit.rnn"], ["book/rnn"], {"rnnlit.gru": "to come"})[0]
 
 
 def test_untested_modules_are_found():
@@ -358,14 +354,20 @@ SOURCES = {
     "rnnlit.rnn": "from rnnlit.tools import checks",
     "rnnlit.lstm": "from .tools.checks import check_array",
     "rnnlit.lstm_peephole": "from rnnlit import lstm",
-    "rnnlit.lstm_triton": "import torch\nimport triton",
-    "rnnlit.scan_torch": "import torch",
-    "rnnlit.rnn_torch": "from rnnlit.scan_torch import scan\nimport torch.nn",
-    "rnnlit.lstm_torch": "from rnnlit import lstm, scan_torch\nfrom torch import nn",
-    "rnnlit.lstm_peephole_torch": "from rnnlit.lstm_torch import LSTM",
-    "rnnlit.nn": "from rnnlit.lstm_torch import LSTM",
+    "rnnlit.tasks": "",
+    "rnnlit.tasks.data": "from rnnlit.tools import checks",
+    "rnnlit.rnn_torch": "import torch.nn",
+    "rnnlit.lstm_torch": "from rnnlit import lstm\nfrom torch import nn",
+    "rnnlit.lstm_peephole_torch": "from rnnlit.lstm_torch import step",
+    "rnnlit.nn.gpu.lstm_triton": "import torch\nimport triton",
+    "rnnlit.nn.gpu.lstm": "from rnnlit.nn.gpu.lstm_triton import kernel",
+    "rnnlit.nn.scan.lstm": "import torch\ndef f():\n    from rnnlit.nn.gpu import lstm",
+    "rnnlit.nn.lstm": "from rnnlit.lstm_torch import step\nfrom rnnlit.nn.scan.lstm import scan",
+    "rnnlit.nn": "from rnnlit.nn.lstm import LSTM",
     "rnnlit.practice": "",
-    "rnnlit.practice.adding": "import torch\nfrom rnnlit.nn import LSTM",
+    "rnnlit.practice.adding": "import torch\nfrom rnnlit.nn import LSTM\nfrom rnnlit.tasks import data",
+    "rnnlit.pages": "",
+    "rnnlit.pages.figures": "from rnnlit import rnn",
 }
 
 
@@ -403,12 +405,14 @@ def test_torch_in_the_wrong_place_is_found(module, source):
         ("rnnlit.tools.checks", "from ..lstm import step", "that is up"),
         ("rnnlit.tools.checks", "def f():\n    import rnnlit.nn", "that is up"),
         ("rnnlit.lstm", "from rnnlit.lstm_torch import LSTM", "that is up"),
+        ("rnnlit.tools.checks", "from rnnlit.tasks import data", "that is up"),
+        ("rnnlit.tasks.data", "from rnnlit.rnn import step", "that is up"),
+        ("rnnlit.practice.adding", "from rnnlit.pages import figures", "that is up"),
         ("rnnlit.lstm_torch", "from rnnlit import nn", "that is up"),
         ("rnnlit.nn", "from rnnlit.practice.adding import train", "that is up"),
-        ("rnnlit.lstm_triton", "from rnnlit.lstm_torch import LSTM", "that is up"),
-        ("rnnlit.lstm", "def f():\n    import rnnlit.lstm_triton", "that is up"),
-        ("rnnlit.lstm_torch", "def f():\n    import rnnlit.lstm_triton", ""),
-        ("rnnlit.lstm_torch", "from rnnlit.rnn_torch import RNN", "twins share"),
+        ("rnnlit.lstm", "def f():\n    import rnnlit.nn.gpu.lstm_triton", "that is up"),
+        ("rnnlit.nn.gpu.lstm", "from rnnlit.nn.lstm import LSTM", "a circle"),
+        ("rnnlit.lstm_torch", "from rnnlit.rnn_torch import step", "twins share"),
         ("rnnlit.lstm", "from rnnlit import lstm_peephole", "a circle"),
         ("rnnlit.tools", "from rnnlit.tools.checks import check_array", ""),
     ],
@@ -421,10 +425,11 @@ def test_import_in_the_wrong_direction_is_found(module, source, words):
 @pytest.mark.parametrize(
     ("module", "source", "words"),
     [
-        ("rnnlit.lstm_torch", "import triton", "only a module"),
-        ("rnnlit.lstm_torch", "def f():\n    import triton.language", "only a module"),
-        ("rnnlit.lstm_torch", "from rnnlit import lstm_triton", "inside a function"),
-        ("rnnlit.lstm_torch", "def f():\n    from rnnlit.lstm_triton import step", ""),
+        ("rnnlit.nn.scan.lstm", "import triton", "only a module"),
+        ("rnnlit.nn.scan.lstm", "def f():\n    import triton.language", "only a module"),
+        ("rnnlit.nn.scan.lstm", "from rnnlit.nn.gpu import lstm_triton", "inside a function"),
+        ("rnnlit.nn.scan.lstm", "from rnnlit.nn.gpu.lstm import FusedLSTM", "inside a function"),
+        ("rnnlit.nn.scan.lstm", "def f():\n    from rnnlit.nn.gpu.lstm_triton import step", ""),
     ],
 )
 def test_triton_in_the_wrong_place_is_found(module, source, words):

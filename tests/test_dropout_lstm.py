@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rnnlit import dropout, dropout_lstm, dropout_lstm_torch, lstm
 from rnnlit.dropout_lstm import Dropped
 from rnnlit.dropout_masks import KINDS, Masks
+from rnnlit.tasks.reader import Reader
 from rnnlit.tools import layers
 from rnnlit.tools.gradcheck import central_differences
-from rnnlit.tools.reader import Reader
 from tests.tolerances import DIFFERENCES, TOLERANCE
 
 EXACT = TOLERANCE[np.float64]

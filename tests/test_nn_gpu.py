@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlit import scan_torch
+from rnnlit.nn.scan import scans
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "nn_gpu.py"
 
@@ -81,8 +81,8 @@ def test_what_is_wrong_is_not_timed(what, fault, nn_gpu, tmp_path, monkeypatch):
             return h, c + 1e-3 * (c - c.detach())
         return h, c * (1.001 if fault == "value" else torch.nan)
 
-    right = scan_torch.lstm
-    monkeypatch.setattr(scan_torch, "lstm", wrong)
+    right = scans.lstm
+    monkeypatch.setattr(scans, "lstm", wrong)
     output = tmp_path / "nn_gpu.json"
     with pytest.raises(SystemExit, match=rf"^{what}, torch.float64, ours: off by .* nothing is timed"):
         nn_gpu.main(["--device", "cpu", "--quick", "--output", str(output)])

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnlit.nn import LSTM
-from rnnlit.tools.data import Utterances, japanese_vowels, standardise
+from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
 from rnnlit.tools.evaluating_torch import evaluating
 from rnnlit.tools.processes_torch import Processes, start
 from rnnlit.tools.train import History, fit
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, and print loss and accuracy in the first process."""
     options = parse(arguments)
     # The same bits on every run: cuBLAS reads its variable when CUDA starts, and products of large weights
-    # would otherwise go either of two ways (rnnlit.tools.matmul_torch).
+    # would otherwise go either of two ways (rnnlit.nn.scan.matmul).
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     with start(options.device) as processes:

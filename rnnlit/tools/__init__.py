@@ -1,4 +1,4 @@
-"""What is no concept: checks, gradient checks, training, data, figures and weights."""
+"""Checks of arguments and of gradients, training, weights, and interchange with other libraries."""
 
 from rnnlit.tools.source import show
 

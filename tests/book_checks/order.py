@@ -71,24 +71,17 @@ def homeless_chapters(chapters: Iterable[str], files: Set[str]) -> list[str]:
     return wrong
 
 
-def orphans(modules: Iterable[str], chapters: Iterable[str], without_chapter: Mapping[str, str]) -> list[str]:
-    """Each module outside tools belongs to a chapter, or to an entry of `without_chapter` (stem: reason)."""
+def orphans(modules: Iterable[str], chapters: Iterable[str], readme: str) -> list[str]:
+    """Each module at the top belongs to a chapter: by its stem, or by the chapter's row in the README."""
     stems = [module_of(page) for page in chapters]
-    concept = [m for m in modules if not m.startswith("rnnlit.tools")]
-    wrong = [
+    linked = {target for cells in table_rows(readme) for cell in cells for target in cell}
+    return [
         f"{module}: belongs to no chapter of _toc.yml"
-        for module in concept
-        if not any(belongs(module, stem) for stem in [*stems, *without_chapter])
+        for module in modules
+        if module.count(".") == 1
+        and file_of(module) not in linked
+        and not any(belongs(module, stem) for stem in stems)
     ]
-    wrong += [
-        f"{stem}: allowed without a chapter, yet it has one" for stem in without_chapter if stem in stems
-    ]
-    wrong += [
-        f"{stem}: allowed without a chapter, yet there is no such module"
-        for stem in without_chapter
-        if stem not in concept
-    ]
-    return wrong
 
 
 def untested_modules(modules: Iterable[str], tests: Mapping[str, str]) -> list[str]:

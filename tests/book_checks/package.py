@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 
 
 def imports(source: str, module: str = "") -> list[tuple[str, bool]]:
@@ -33,8 +33,17 @@ def imports(source: str, module: str = "") -> list[tuple[str, bool]]:
 
 def is_torch_module(module: str) -> bool:
     """Tell whether a module of the package may be built on torch."""
-    ends = module.endswith(("_torch", "_triton"))
-    return module == "rnnlit.nn" or module.startswith("rnnlit.practice") or ends
+    inside = module.startswith(("rnnlit.nn.", "rnnlit.practice."))
+    return inside or module in ("rnnlit.nn", "rnnlit.practice") or module.endswith(("_torch", "_triton"))
+
+
+# Built on kernels of Triton: imported inside functions, as the kernels themselves are.
+ON_TRITON = "rnnlit.nn.gpu.lstm"
+
+
+def needs_triton(module: str) -> bool:
+    """Tell whether importing a module of the package imports triton."""
+    return module == ON_TRITON or module.endswith("_triton")
 
 
 def torch_imports(sources: Mapping[str, str]) -> list[str]:
@@ -45,7 +54,7 @@ def torch_imports(sources: Mapping[str, str]) -> list[str]:
         if not when or is_torch_module(module):
             continue
         says_so = re.search(r"\btorch\b", ast.get_docstring(ast.parse(source)) or "")
-        if not module.startswith("rnnlit.tools."):
+        if not module.startswith(("rnnlit.tools.", "rnnlit.tasks.", "rnnlit.pages.")):
             wrong.append(f"{module}: imports torch; only its twin {module}_torch may")
         elif any(when):
             wrong.append(
@@ -65,25 +74,27 @@ def triton_imports(sources: Mapping[str, str]) -> list[str]:
         for name, now in imports(source, module):
             if name.split(".")[0] == "triton":
                 wrong.append(f"{module}: imports triton; only a module *_triton may")
-            elif now and any(part.endswith("_triton") for part in name.split(".")):
+            elif now and module != ON_TRITON and any(needs_triton(one) for one in parents(name)):
                 wrong.append(f"{module}: imports {name} when it is imported; do so inside a function")
     return wrong
 
 
-LAYERS = ("tools", "NumPy", "triton", "torch", "nn", "practice")
+def parents(name: str) -> list[str]:
+    """Return a dotted name and all that it begins with: a.b gives a.b and a."""
+    parts = name.split(".")
+    return [".".join(parts[:k]) for k in range(len(parts), 0, -1)]
+
+
+LAYERS = ("tools", "tasks", "NumPy", "torch", "nn", "practice", "pages")
+FOLDERS = {name: LAYERS.index(name) for name in ("tools", "tasks", "nn", "practice", "pages")}
 
 
 def layer(module: str) -> int:
-    """Return how far up a module stands: tools 0, NumPy 1, *_triton 2, *_torch 3, nn 4, practice 5."""
-    if module == "rnnlit" or module.startswith("rnnlit.tools"):
+    """Return how far up a module stands, as an index of LAYERS: a folder's own, NumPy, or *_torch."""
+    if module == "rnnlit":
         return 0
-    if module.startswith("rnnlit.practice"):
-        return 5
-    if module == "rnnlit.nn":
-        return 4
-    if module.endswith("_torch"):
-        return 3
-    return 2 if module.endswith("_triton") else 1
+    folder = module.split(".")[1]
+    return FOLDERS.get(folder, LAYERS.index("torch" if module.endswith("_torch") else "NumPy"))
 
 
 def edges(sources: Mapping[str, str]) -> dict[str, set[str]]:
@@ -106,11 +117,8 @@ def kin(module: str, other: str) -> bool:
     return one.startswith(two) or two.startswith(one)
 
 
-def import_direction(sources: Mapping[str, str], built_on_cells: Iterable[str] = ()) -> list[str]:
-    """Imports go down, practice -> nn -> *_torch -> *_triton -> NumPy -> tools; twins never meet; no circles.
-
-    built_on_cells: the modules that put cells together, and so may import their twins.
-    """
+def import_direction(sources: Mapping[str, str]) -> list[str]:
+    """Imports go down, from pages to tools in the order of LAYERS; twins never meet; no circles."""
     graph = edges(sources)
     wrong = []
     for module, targets in graph.items():
@@ -119,8 +127,8 @@ def import_direction(sources: Mapping[str, str], built_on_cells: Iterable[str] =
                 wrong.append(
                     f"{module} ({LAYERS[layer(module)]}) imports {to} ({LAYERS[layer(to)]}): that is up"
                 )
-            twins = layer(module) == layer(to) == 3 and to.removesuffix("_torch") in sources
-            if twins and not kin(module, to) and module not in built_on_cells:
+            twins = layer(module) == layer(to) == LAYERS.index("torch")
+            if twins and not kin(module, to):
                 wrong.append(f"{module} imports {to}: twins share a module under them, not each other")
     return wrong + circles(graph)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rnnlit.practice import vowels
-from rnnlit.tools.data import japanese_vowels, standardise
+from rnnlit.tasks.data import japanese_vowels, standardise
 from rnnlit.tools.processes_torch import Processes
 from tests.tolerances import TOLERANCE
 from tests.tools.test_processes_torch import launch

@@ -52,7 +52,7 @@ def test_a_figure_is_shown_closed_and_says_its_sentence(capsys):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    from rnnlit.tools import figures
+    from rnnlit.pages import figures
 
     fig, ax = figures.new(height=2)
     drawn = figures.line(ax, [1, 2], [3, 5], "orange", "label")

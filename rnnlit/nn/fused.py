@@ -1,0 +1,150 @@
+"""What the layers on torch's fused kernels share.
+
+B batch, T steps, I inputs, H hidden, L layers, D directions (1 or 2), N states of a layer.
+
+`run_layers` calls the kernel once for each layer and direction, so that all states between the layers can be
+seen and padding can be handled in the dense batch. With torch's CPU kernels that is quicker than packing the
+batch, for an LSTM's forward and backward pass 1.4 to 7 times by size (`benchmarks/nn_lstm.py`); on a GPU,
+where cuDNN takes packed batches, `run_packed` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout, linear
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from rnnlit.tools.checks_torch import check_lengths
+from rnnlit.tools.sequences_torch import Padding, padding_of, turn
+
+# Added to a gate's argument it closes (-) or opens (+) the gate for good: sigma(-SHUT) is zero and
+# sigma(SHUT) is one, exactly, and float16 can still hold it.
+SHUT = 1e4
+
+
+def flag_padding(
+    x: Tensor, weight_ih: Tensor, effect: list[float], padding: Padding
+) -> tuple[Tensor, Tensor]:
+    """Append to x (T, B, I) an input that is 1 at the padding, and its weights to weight_ih (G·H, I).
+
+    `effect` has G numbers: what the flag adds to the argument of each gate. At a valid step the flag is 0 and
+    changes nothing.
+    """
+    H = weight_ih.shape[0] // len(effect)
+    column = torch.tensor(effect, dtype=weight_ih.dtype, device=weight_ih.device).repeat_interleave(H)
+    return torch.cat([x, padding.mask.to(x.dtype)], -1), torch.cat([weight_ih, column[:, None]], 1)
+
+
+def time_first(module: torch.nn.RNNBase, input: Any, lengths: Any) -> tuple[Tensor, Tensor | None]:
+    """Return the input as (T, B, I) and lengths as an int64 tensor (B,) on the CPU, or None.
+
+    ValueError, TypeError: lengths are bad, or given for one sequence without a batch; the input is packed.
+    """
+    if isinstance(input, PackedSequence):
+        argument = "return_all_states" if lengths is None else "lengths"
+        raise TypeError(f"{argument}: expected the input as a padded tensor beside it, got a PackedSequence")
+    if input.dim() == 2:
+        if lengths is not None:
+            raise ValueError(f"lengths: expected a batch beside it, got input of shape {tuple(input.shape)}")
+        return input[:, None], None
+    x = input.transpose(0, 1) if module.batch_first else input
+    return x, None if lengths is None else check_lengths(lengths, x.shape[0], x.shape[1])
+
+
+def steps_and_batch(module: torch.nn.RNNBase, input: Tensor) -> tuple[int, int]:
+    """T and B of a module's input; B is 1 for one sequence without a batch."""
+    if input.dim() == 2:
+        return len(input), 1
+    T, B = input.shape[:2]
+    return (B, T) if module.batch_first else (T, B)
+
+
+def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:
+    """Lay out `result` (..., T, B, N) as the input of the module is laid out."""
+    if input.dim() == 2:
+        return result.squeeze(-2)
+    return result.transpose(-3, -2) if module.batch_first else result
+
+
+class Layers(NamedTuple):
+    """What `run_layers` returns."""
+
+    output: Tensor  # (T, B, D·N)
+    states: list[list[Tensor]]  # for each kind of state, in each of L·D rows, (T, B, N) in the order of time
+    last: list[list[Tensor]]  # likewise, (B, N)
+
+
+# Takes the row layer·D + direction, an input (T, B, I) in reading order, and the padding. Returns the states
+# (T, B, N) in that order, zero at the padding, the hidden ones first; and the last states (B, N).
+RunRow = Callable[[int, Tensor, Padding | None], tuple[list[Tensor], list[Tensor]]]
+
+
+def mask(shape: Sequence[int], p: float, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A mask of the dtype and on the device of `like`: 0 with probability p, else 1/(1-p)."""
+    drawn = like.new_empty(shape)
+    return drawn.zero_() if p == 1 else drawn.bernoulli_(1 - p, generator=generator).div_(1 - p)
+
+
+def run_layers(
+    module: torch.nn.RNNBase,
+    x: Tensor,
+    lengths: Tensor | None,
+    run_row: RunRow,
+    generator: torch.Generator | None = None,
+) -> Layers:
+    """Call `run_row` for all layers and directions over x (T, B, I), with dropout between the layers.
+
+    generator: draws that dropout's masks; None: torch's own.
+    """
+    padding = None
+    if lengths is not None:
+        padding = padding_of(lengths, x.shape[0], x.device)
+        x = x.masked_fill(padding.mask, 0)  # whatever stands in the padding, NaN included, can't reach a sum
+    directions = 2 if module.bidirectional else 1
+    all_states, all_last = [], []
+    for layer in range(module.num_layers):
+        if layer > 0 and generator is None:
+            x = dropout(x, module.dropout, module.training)
+        elif layer > 0 and module.training and module.dropout:
+            x = x * mask(x.shape, module.dropout, x, generator)
+        for direction in range(directions):
+            row = layer * directions + direction
+            states, last = run_row(row, turn(x, padding) if direction else x, padding)
+            all_states.append([turn(state, padding) for state in states] if direction else states)
+            all_last.append(last)
+        x = torch.cat([states[0] for states in all_states[-directions:]], -1)
+    return Layers(x, *([list(kind) for kind in zip(*rows, strict=True)] for rows in (all_states, all_last)))
+
+
+def cell_states(
+    weights: Sequence[Tensor], bias: bool, x: Tensor, h: Tensor, h0: Tensor, c0: Tensor
+) -> Tensor:
+    """All cell states (T, B, H) of an LSTM whose hidden states h (T, B, N) are known:  c_t = f c_{t-1} + i g
+
+    With h known, the gates of all steps come from one product each for x and h; what is left is elementwise.
+    """
+    H3 = weights[0].shape[0] // 4 * 3  # the output gate has no part in c
+    weight_ih, weight_hh, *others = (weight[:H3] for weight in weights)
+    bias_ih, bias_hh = others[:2] if bias else (None, None)
+    h_before = torch.cat([h0[None], h[:-1]])
+    i, f, g = (linear(x, weight_ih, bias_ih) + linear(h_before, weight_hh, bias_hh)).chunk(3, -1)
+    f, written = torch.sigmoid(f), torch.sigmoid(i) * torch.tanh(g)
+    c, cs = c0, []
+    for f_t, written_t in zip(f.unbind(), written.unbind(), strict=True):
+        c = torch.addcmul(written_t, f_t, c)
+        cs.append(c)
+    return torch.stack(cs)
+
+
+def run_packed(
+    forward: Callable[..., Any], input: Tensor, hx: Any, lengths: Tensor, batch_first: bool
+) -> tuple[Tensor, Any]:
+    """Pack the batch, call torch's own `forward`, and unpack its output to the full number of steps."""
+    packed = pack_padded_sequence(input, lengths, batch_first=batch_first, enforce_sorted=False)
+    output, state = forward(packed, hx)
+    T = input.shape[1 if batch_first else 0]
+    return pad_packed_sequence(output, batch_first=batch_first, total_length=T)[0], state

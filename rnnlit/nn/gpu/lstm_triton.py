@@ -1,0 +1,191 @@
+"""What surrounds the product in a step of an LSTM, as Triton kernels.   B batch, H hidden; gates i f g o.
+
+Reference: `scans.lstm`, without layer normalisation; `rnnlit.nn.gpu.lstm` is its loop.
+
+All is computed in float32, or in float64 if that is the dtype, however the arrays are stored. This module
+needs triton, which the CUDA builds of torch bring. Without a GPU its interpreter runs the kernels, slowly:
+set TRITON_INTERPRET=1 before this is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+BLOCK = 256  # units of one program, at most
+
+
+@triton.jit
+def _sigmoid(a):
+    """1 / (1 + exp(-a)), by an exponential that cannot overflow."""
+    small = tl.exp(-tl.abs(a))
+    return tl.where(a >= 0, 1.0, small) / (1.0 + small)
+
+
+@triton.jit
+def _tanh(a):
+    """tanh(a), likewise; its error is a rounding of 1, not of the result."""
+    small = tl.exp(-2.0 * tl.abs(a))
+    size = (1.0 - small) / (1.0 + small)
+    return tl.where(a >= 0, size, -size)
+
+
+@triton.jit
+def _load(array, at, inside, wide: tl.constexpr):
+    return tl.load(array + at, mask=inside, other=0.0).to(wide)
+
+
+@triton.jit
+def _mix(keep, old, new):
+    """keep old + (1 - keep) new, and exactly the one or the other where keep is 1 or 0."""
+    return tl.where(keep < 0.5, new + keep * (old - new), old - (1.0 - keep) * (old - new))
+
+
+@triton.jit
+def forward_step(
+    a,  # (B, 4H) gates_t + W_hh (m_h h_{t-1})
+    kept,  # (B, 4H) takes i f g o; may be a
+    cell,  # (B, H) c_{t-1} in the wide dtype, becomes c_t
+    old_h,  # (B, H)
+    h,  # (B, H) takes h_t
+    c,  # (B, H) takes c_t
+    fresh,  # (B, H) takes c'
+    seen,  # (B, H) takes m_h h_t for the next step
+    mask_h,  # (B, H) m_h of the next step
+    mask_g,
+    mask_c,
+    keep_h,
+    keep_c,
+    peephole,  # (3, H)
+    H,
+    block: tl.constexpr,
+    wide: tl.constexpr,
+):
+    """All of a step but its product, for `block` units of a sequence; None leaves an argument's part out."""
+    row = tl.program_id(0).to(tl.int64)  # of more than 2^31 numbers too
+    unit = tl.program_id(1) * block + tl.arange(0, block)
+    inside = unit < H
+    at, gate = row * H + unit, row * 4 * H + unit
+    i, f = _load(a, gate, inside, wide), _load(a, gate + H, inside, wide)
+    g, o = _load(a, gate + 2 * H, inside, wide), _load(a, gate + 3 * H, inside, wide)
+    old = _load(cell, at, inside, wide)
+    if peephole is not None:
+        i += _load(peephole, unit, inside, wide) * old
+        f += _load(peephole, unit + H, inside, wide) * old
+    i, f, g = _sigmoid(i), _sigmoid(f), _tanh(g)
+    written = i * g
+    if mask_g is not None:
+        written *= _load(mask_g, at, inside, wide)
+    new = f * old + written
+    if mask_c is not None:
+        new *= _load(mask_c, at, inside, wide)
+    if peephole is not None:
+        o += _load(peephole, unit + 2 * H, inside, wide) * new
+    o = _sigmoid(o)
+    if kept is not None:
+        tl.store(kept + gate, i, mask=inside)
+        tl.store(kept + gate + H, f, mask=inside)
+        tl.store(kept + gate + 2 * H, g, mask=inside)
+        tl.store(kept + gate + 3 * H, o, mask=inside)
+    if fresh is not None:
+        tl.store(fresh + at, new, mask=inside)
+    out = o * _tanh(new)
+    if keep_c is not None:
+        new = _mix(_load(keep_c, at, inside, wide), old, new)
+    if keep_h is not None:
+        out = _mix(_load(keep_h, at, inside, wide), _load(old_h, at, inside, wide), out)
+    tl.store(cell + at, new, mask=inside)
+    tl.store(c + at, new, mask=inside)
+    tl.store(h + at, out, mask=inside)
+    if seen is not None:
+        tl.store(seen + at, out * _load(mask_h, at, inside, wide), mask=inside)
+
+
+@triton.jit
+def backward_step(
+    da,  # (B, 4H) takes the gradient of the gates
+    dc,  # (B, H) that of c_t, wide, but for what comes from outside; becomes that of c_{t-1}
+    stays,  # (B, H) zoneout's part of that of h_t, wide; becomes that of h_{t-1}
+    y,  # (B, H) W_hh^T da of the next step
+    mask_h,  # (B, H) m_h of the next step
+    outer_h,  # (B, H) the gradient of h_t from outside
+    outer_c,
+    kept,  # (B, 4H) i f g o
+    old_c,  # (B, H) c_{t-1}
+    fresh,  # (B, H) c'
+    mask_g,
+    mask_c,
+    keep_h,
+    keep_c,
+    peephole,
+    H,
+    block: tl.constexpr,
+    wide: tl.constexpr,
+):
+    """The gradient of `forward_step`, whose arguments these are."""
+    row = tl.program_id(0).to(tl.int64)
+    unit = tl.program_id(1) * block + tl.arange(0, block)
+    inside = unit < H
+    at, gate = row * H + unit, row * 4 * H + unit
+    i, f = _load(kept, gate, inside, wide), _load(kept, gate + H, inside, wide)
+    g, o = _load(kept, gate + 2 * H, inside, wide), _load(kept, gate + 3 * H, inside, wide)
+    old, tanh = _load(old_c, at, inside, wide), _tanh(_load(fresh, at, inside, wide))
+    dh, dcell = _load(y, at, inside, wide), _load(dc, at, inside, wide)
+    if mask_h is not None:
+        dh *= _load(mask_h, at, inside, wide)
+    if outer_h is not None:
+        dh += _load(outer_h, at, inside, wide)
+    if outer_c is not None:
+        dcell += _load(outer_c, at, inside, wide)
+    if keep_h is not None:
+        dh += _load(stays, at, inside, wide)
+        stays_h = dh * _load(keep_h, at, inside, wide)
+        tl.store(stays + at, stays_h, mask=inside)
+        dh -= stays_h
+    stays_c = 0.0 * dcell
+    if keep_c is not None:
+        stays_c = dcell * _load(keep_c, at, inside, wide)
+        dcell -= stays_c
+    do = dh * tanh * o * (1.0 - o)
+    dcell += dh * o * (1.0 - tanh * tanh)
+    if peephole is not None:
+        dcell += _load(peephole, unit + 2 * H, inside, wide) * do
+    if mask_c is not None:
+        dcell *= _load(mask_c, at, inside, wide)
+    written = dcell
+    if mask_g is not None:
+        written = dcell * _load(mask_g, at, inside, wide)
+    di = written * g * i * (1.0 - i)
+    df = dcell * old * f * (1.0 - f)
+    dg = written * i * (1.0 - g * g)
+    dcell = dcell * f
+    if peephole is not None:
+        dcell += _load(peephole, unit, inside, wide) * di + _load(peephole, unit + H, inside, wide) * df
+    if keep_c is not None:
+        dcell += stays_c
+    tl.store(dc + at, dcell, mask=inside)
+    tl.store(da + gate, di, mask=inside)
+    tl.store(da + gate + H, df, mask=inside)
+    tl.store(da + gate + 2 * H, dg, mask=inside)
+    tl.store(da + gate + 3 * H, do, mask=inside)
+
+
+def launcher(kernel: Any, B: int, H: int, dtype: torch.dtype) -> Any:
+    """A function that runs a kernel on all units, given the arrays."""
+    block = min(BLOCK, triton.next_power_of_2(H))
+    program = kernel[(B, triton.cdiv(H, block))]
+    kind = tl.float64 if dtype == torch.float64 else tl.float32
+
+    def run(*arrays: Tensor | None) -> None:
+        program(*arrays, H, block, kind)
+
+    return run
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """What is computed in, for arrays of this dtype."""
+    return torch.float64 if dtype == torch.float64 else torch.float32

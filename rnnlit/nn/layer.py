@@ -1,0 +1,300 @@
+"""What `rnnlit.nn.LSTM`, `GRU` and `RNN` have in common: the way a call takes, and the variants.
+
+B batch, T steps, I inputs, H hidden, L layers, D directions (1 or 2), N units of a state.
+
+The ways, and when each is taken, stand in the table at the end of `rnnlit.nn`'s docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlit.nn.fused import as_input, mask, run_layers, run_packed, time_first
+from rnnlit.nn.row import Row, prepare
+from rnnlit.nn.row import States as RowStates
+from rnnlit.nn.variants import (
+    BLOCKS,
+    PLAIN,
+    Variants,
+    add_parameters,
+    check_flag,
+    extra_sizes,
+    repr_of,
+    reset_extra,
+    reset_orthogonal,
+)
+from rnnlit.tools.checks import check_size
+from rnnlit.tools.checks_torch import check_input, check_state
+from rnnlit.tools.sequences_torch import Padding
+
+
+class Way(NamedTuple):
+    """Which way a call takes."""
+
+    kind: str  # one of SENTENCES
+    why: list[str]  # the arguments that ask for it
+
+
+SENTENCES = {
+    "torch": "torch's own call",
+    "packed": "torch's own call on the packed batch",
+    "rows": "torch's fused kernel, one call for each layer and direction",
+    "scan": "our scan, because no fused kernel of torch does this inside a step",
+    "quick": "our scan, because it is quicker than torch's kernel here",
+}
+
+
+class Layer(torch.nn.RNNBase):
+    """The part that the three layers share. A class inherits from it first and from torch's second."""
+
+    weight_ih_l0: Tensor
+    variants: Variants
+    orthogonal: bool
+    sizes: tuple[int, ...] | None  # H of each layer, where they were given one by one
+    kinds: tuple[str, ...] = ("h",)  # of states
+    result: Any  # the class of all states
+
+    def _set_up(
+        self, variants: Variants, orthogonal: bool, hidden_size: Any, num_layers: int
+    ) -> tuple[int, int]:
+        """Note what torch's constructor doesn't know; return the sizes that it can be called with.
+
+        torch's constructor calls `reset_parameters`, so this comes before it, and `_complete` after it.
+        """
+        check_flag("orthogonal", orthogonal)
+        self.variants, self.orthogonal, self.sizes = variants, orthogonal, None
+        if not isinstance(hidden_size, tuple | list):
+            return check_size("hidden_size", hidden_size), check_size("num_layers", num_layers)
+        sizes = tuple(check_size("hidden_size", size) for size in hidden_size)
+        if not sizes or num_layers not in (1, len(sizes)):
+            raise ValueError(
+                f"num_layers: expected the number of sizes beside hidden_size={hidden_size}, got {num_layers}"
+            )
+        self.sizes = sizes
+        return sizes[0], len(sizes)
+
+    def _complete(self) -> None:
+        """Register the parameters that torch's layer doesn't have, and those of another size."""
+        if self.sizes is not None:
+            self._resize(self.sizes)
+            self.hidden_size = self.sizes  # type: ignore[assignment]
+        for suffix, weights in zip(self._suffixes(), self.all_weights, strict=True):
+            add_parameters(self, self.variants, self.mode, weights[1], suffix)
+        if self.sizes is not None:
+            self.reset_parameters()
+
+    def _resize(self, sizes: Sequence[int]) -> None:
+        """Give each layer the parameters of its own size."""
+        blocks, D = BLOCKS[self.mode], 2 if self.bidirectional else 1
+        for k, names in enumerate(self._all_weights):
+            H, below = sizes[k // D], self.input_size if k < D else D * sizes[k // D - 1]
+            for name, shape in zip(names, [(below,), (H,), (), ()][: len(names)], strict=True):
+                values = self.weight_ih_l0.new_empty((blocks * H, *shape))
+                setattr(self, name, torch.nn.Parameter(values))
+        self._init_flat_weights()
+
+    def _suffixes(self) -> list[str]:
+        """What torch appends to the names of the parameters of each row: _l0, _l0_reverse, _l1, ..."""
+        return [names[0].removeprefix("weight_ih") for names in self._all_weights]
+
+    def flatten_parameters(self) -> None:
+        """As torch's; layers of different sizes can't lie in one piece of memory as cuDNN wants it."""
+        if self.sizes is None:
+            super().flatten_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters as torch does, each layer's from the range of its H; then what is asked for."""
+        if self.sizes is None:
+            super().reset_parameters()
+        with torch.no_grad():
+            for weights in self.all_weights if self.sizes is not None else ():
+                k = weights[1].shape[1] ** -0.5
+                for weight in weights:
+                    weight.uniform_(-k, k)
+        for name, parameter in self.named_parameters():
+            reset_extra(name, parameter)
+        if self.orthogonal:
+            for weights in self.all_weights:
+                reset_orthogonal(weights[1], BLOCKS[self.mode])
+
+    def extra_repr(self) -> str:
+        """The arguments that are not the default's, as in torch, and those that torch doesn't have."""
+        return super().extra_repr() + repr_of(self.variants, "c" in self.kinds, orthogonal=self.orthogonal)
+
+    def check_forward_args(self, *args: Any) -> None:
+        """Override torch's own check, which `forward` would call after ours: checking twice takes time."""
+
+    def forward(
+        self,
+        input: Any,
+        hx: Any = None,
+        *,
+        lengths: Any = None,
+        return_all_states: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Any, ...]:
+        """Run over a batch of sequences; returns (output, h_n), and all states too if they are asked for.
+
+        input, hx, output, h_n: as in torch's layer of the same name, packed sequences and a single sequence
+        (T, I) included; hx and h_n of an LSTM are pairs (h, c). With a hidden_size for each layer, hx, h_n
+        and all states are tuples with a tensor (B, H) or (T, B, H) for each layer and direction, a pair of
+        tuples for an LSTM.
+
+        lengths: (B,) integers, 1 <= length <= T, in any order: a tensor on any device, an array or a list.
+        The output is then zero after a sequence's end, h_n and c_n are the states at the end, and the reverse
+        direction starts there. Whatever stands in the padding has no effect and gets no gradient. On a GPU,
+        lengths are best kept on the CPU.
+
+        return_all_states: every layer's states at every step (see `States`), before any dropout between or
+        after the layers. An LSTM's fused kernels keep c to themselves; it is computed again from x and h, in
+        3/4 of the kernel's matrix products and one addcmul a step, and carries gradient; such a call takes
+        1.9 to 2.8 times as long. No other state has to be computed twice.
+
+        generator: draws all masks of this call, those of dropout between the layers included; None: torch's
+        own. It stands on the device of the weights. Each call draws new masks, so a sequence that is given in
+        pieces gets others for each piece.
+
+        `kernel` tells the way a call takes. Where layers and directions run one after another on a GPU,
+        dropout between the layers draws other numbers than torch's. The scan computes in the weights' own
+        precision, under autocast too. torch.jit.script does not compile this class.
+
+        TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range; a packed
+        sequence where the padded one is needed. NaN is not looked for.
+        """
+        batch = check_input(self, input)
+        if hx is not None:
+            self._check_hx(hx, batch)
+        if lengths is None and generator is None and not return_all_states and self.sizes is None:
+            variants = self.variants
+            plain = variants is PLAIN or variants == PLAIN
+            if plain and not (isinstance(input, Tensor) and self._scan_is_quicker(input)):
+                return super().forward(input, hx)  # in a hurry: this is most calls
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
+        x = input
+        if lengths is not None or return_all_states or isinstance(input, Tensor):
+            x, lengths = time_first(self, input, lengths)
+        way = self._way(x, lengths, return_all_states, generator)
+        if way.kind == "torch":
+            return super().forward(input, hx)
+        if not isinstance(input, Tensor):
+            raise TypeError(
+                f"input: expected a padded tensor, and lengths beside it, with {', '.join(way.why)}, "
+                "got a PackedSequence"
+            )
+        if way.kind == "packed":
+            return run_packed(super().forward, input, hx, lengths, self.batch_first)
+        starts, suffixes, rows = self._starts(x, hx), self._suffixes(), self.all_weights
+
+        def run_row(k: int, x: Tensor, padding: Padding | None) -> RowStates:
+            weights, states = rows[k], [start[k] for start in starts]
+            names = extra_sizes(self.variants, self.mode, 0)
+            extra = {name: getattr(self, name + suffixes[k]) for name in names}
+            row = prepare(Row(weights, extra, x, padding, self.training, generator), self.variants)
+            if way.kind in ("scan", "quick"):
+                return self._scan(row, *states)
+            return self._fused(row, return_all_states, *states)
+
+        run = run_layers(self, x, lengths, run_row, generator)
+        output, p = run.output, self.variants.output_dropout if self.training else 0.0
+        if p:
+            output = output * mask((1, *output.shape[1:]), p, output, generator)
+        alone = input.dim() == 2
+        last = [self._gathered([s.squeeze(0) if alone else s for s in states]) for states in run.last]
+        h_n = tuple(last) if len(self.kinds) == 2 else last[0]
+        if not return_all_states:
+            return as_input(self, input, output), h_n
+        states = [self._gathered([as_input(self, input, s) for s in states]) for states in run.states]
+        return as_input(self, input, output), h_n, self.result(*states)
+
+    def kernel(
+        self,
+        input: Any,
+        *,
+        lengths: Any = None,
+        return_all_states: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> str:
+        """Say in a sentence which way this call would take, and which arguments ask for it."""
+        check_input(self, input)
+        x = input
+        if lengths is not None or return_all_states:
+            x, lengths = time_first(self, input, lengths)
+        way = self._way(x, lengths, return_all_states, generator)
+        return SENTENCES[way.kind] + (f": {', '.join(way.why)}" if way.why else "")
+
+    def _way(
+        self, x: Any, lengths: Tensor | None, all_states: bool, generator: torch.Generator | None
+    ) -> Way:
+        """The rule of dispatch, as `rnnlit.nn` states it.   x (T, B, I), or a packed sequence"""
+        inside = self.variants.inside(self.training)
+        if inside:
+            return Way("scan", inside)
+        why = self.variants.outside(self.training)
+        why += ["return_all_states"] if all_states else []
+        why += ["a hidden_size for each layer"] if self.sizes is not None else []
+        draws = self.training and self.dropout and self.num_layers > 1
+        why += ["generator"] if draws and generator is not None else []
+        ragged = lengths is not None and not bool((lengths == x.shape[0]).all())
+        if isinstance(x, Tensor) and self._scan_is_quicker(x):
+            return Way("quick", (["lengths"] if ragged else []) + why)
+        if not why:
+            return (
+                Way("torch", []) if not ragged else Way("packed" if self._packs(x) else "rows", ["lengths"])
+            )
+        return Way("rows", (["lengths"] if ragged else []) + why)
+
+    def _scan_is_quicker(self, x: Tensor) -> bool:
+        """Whether our scan is quicker than torch's kernel.   x (..., I), its other axes in any order"""
+        return False
+
+    def _packs(self, x: Tensor) -> bool:
+        """Whether packing a padded batch is the quicker way: on the CPU its backward pass is slow."""
+        return x.is_cuda
+
+    def _scan(self, row: Row, *states: Tensor) -> RowStates:
+        raise NotImplementedError
+
+    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
+        raise NotImplementedError
+
+    def _gathered(self, rows: list[Tensor]) -> Any:
+        """What came from each layer and direction, as one tensor; a tuple where sizes differ."""
+        return torch.stack(rows) if self.sizes is None else tuple(rows)
+
+    def _shapes(self, batch: tuple[int, ...], kind: str) -> list[tuple[int, ...]]:
+        """The shape of each layer's and direction's state at one step."""
+        D = 2 if self.bidirectional else 1
+        sizes = self.sizes or (self.hidden_size,) * self.num_layers
+        sizes = (self.proj_size,) * self.num_layers if self.proj_size and kind == "h" else sizes
+        return [(*batch, size) for size in sizes for _ in range(D)]
+
+    def _pairs(self, hx: Any) -> list[tuple[str, Any]]:
+        """The parts of hx, with names for messages."""
+        if len(self.kinds) == 1:
+            return [("hx", hx)]
+        if not isinstance(hx, tuple | list) or len(hx) != 2:
+            raise TypeError(f"hx: expected a pair (h0, c0), got {type(hx).__name__}")
+        return [("hx: h0", hx[0]), ("hx: c0", hx[1])]
+
+    def _check_hx(self, hx: Any, batch: tuple[int, ...]) -> None:
+        for kind, (name, value) in zip(self.kinds, self._pairs(hx), strict=True):
+            shapes = self._shapes(batch, kind)
+            if self.sizes is None:
+                check_state(name, value, (len(shapes), *shapes[0]), self.weight_ih_l0)
+                continue
+            if not isinstance(value, tuple | list) or len(value) != len(shapes):
+                raise TypeError(f"{name}: expected {len(shapes)} tensors, one for each layer and direction")
+            for k, (one, shape) in enumerate(zip(value, shapes, strict=True)):
+                check_state(f"{name}[{k}]", one, shape, self.weight_ih_l0)
+
+    def _starts(self, x: Tensor, hx: Any) -> list[Sequence[Tensor]]:
+        """For each kind of state the initial one (B, N) of each layer and direction."""
+        B = x.shape[1]
+        if hx is None:
+            return [[x.new_zeros(shape) for shape in self._shapes((B,), kind)] for kind in self.kinds]
+        return [[state.reshape(B, -1) for state in value] for _, value in self._pairs(hx)]

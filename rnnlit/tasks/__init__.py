@@ -1,0 +1,1 @@
+"""What the chapters learn from: data that stand in the package or are drawn, and small models for them."""

@@ -1,0 +1,26 @@
+"""A switch by hand: the environment, and a block of code."""
+
+import pytest
+
+from rnnlit.nn.gpu.switch import Switch
+
+
+@pytest.mark.parametrize("value, on", [(None, False), ("0", False), ("1", True), ("", False)])
+def test_the_environment_decides_when_it_is_made(value, on, monkeypatch):
+    monkeypatch.delenv("RNNLIT_A_WAY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("RNNLIT_A_WAY", value)
+    assert Switch("RNNLIT_A_WAY").on is on
+
+
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_a_setting_holds_inside_of_its_block_also_after_an_error(value, monkeypatch):
+    monkeypatch.setenv("RNNLIT_A_WAY", value)
+    switch = Switch("RNNLIT_A_WAY")
+    before = switch.on
+    with pytest.raises(KeyError), switch.set(False):
+        with switch.set(True):
+            assert switch.on
+        assert not switch.on
+        raise KeyError
+    assert switch.on is before
