@@ -17,7 +17,7 @@ from tests.tolerances import TOLERANCE
 EXACT, SAME = TOLERANCE[np.float64], dict(rtol=0, atol=0)
 B, T, I = 2, 5, 3
 SIZES = (6, 4, 5)
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 KINDS = ("LSTM", "GRU", "RNN")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 CASES = [{}, {"bidirectional": True}, {"bidirectional": True, "bias": False}, {"layer_norm": True}]

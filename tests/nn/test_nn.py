@@ -476,7 +476,7 @@ def test_chrono_draws_the_log_of_a_uniform_time():
 
 def test_the_plain_call_is_as_quick_as_torchs():
     """At most 3 % slower, at every size, as benchmarks/nn_lstm.py measured it."""
-    file = pathlib.Path(__file__).parent.parent / "benchmarks" / "results" / "nn_lstm.json"
+    file = pathlib.Path(__file__).parents[2] / "benchmarks" / "results" / "nn_lstm.json"
     ratios = [row["ratio"] for row in json.loads(file.read_text())["rows"] if row["question"] == "plain"]
     assert len(ratios) == 32 and max(ratios) <= 1.03
 
