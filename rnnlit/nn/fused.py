@@ -2,24 +2,24 @@
 
 B batch, T steps, I inputs, H hidden, L layers, D directions (1 or 2), N states of a layer.
 
-`run_layers` calls the kernel once for each layer and direction, so that all states between the layers can be
-seen and padding can be handled in the dense batch. With torch's CPU kernels that is quicker than packing the
-batch, for an LSTM's forward and backward pass 1.4 to 7 times by size (`benchmarks/nn_lstm.py`); on a GPU,
+A layer calls the kernel once for each of its layers and directions, so that all states between the layers can
+be seen and padding can be handled in the dense batch. With torch's CPU kernels that is quicker than packing
+the batch, for an LSTM's forward and backward pass 1.4 to 7 times by size (`benchmarks/nn_lstm.py`); on a GPU,
 where cuDNN takes packed batches, `run_packed` does it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, linear
+from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnlit.tools.checks_torch import check_lengths
-from rnnlit.tools.sequences_torch import Padding, padding_of, turn
+from rnnlit.tools.sequences_torch import Padding
 
 # Added to a gate's argument it closes (-) or opens (+) the gate for good: sigma(-SHUT) is zero and
 # sigma(SHUT) is one, exactly, and float16 can still hold it.
@@ -70,54 +70,10 @@ def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:
     return result.transpose(-3, -2) if module.batch_first else result
 
 
-class Layers(NamedTuple):
-    """What `run_layers` returns."""
-
-    output: Tensor  # (T, B, D·N)
-    states: list[list[Tensor]]  # for each kind of state, in each of L·D rows, (T, B, N) in the order of time
-    last: list[list[Tensor]]  # likewise, (B, N)
-
-
-# Takes the row layer·D + direction, an input (T, B, I) in reading order, and the padding. Returns the states
-# (T, B, N) in that order, zero at the padding, the hidden ones first; and the last states (B, N).
-RunRow = Callable[[int, Tensor, Padding | None], tuple[list[Tensor], list[Tensor]]]
-
-
 def mask(shape: Sequence[int], p: float, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """A mask of the dtype and on the device of `like`: 0 with probability p, else 1/(1-p)."""
     drawn = like.new_empty(shape)
     return drawn.zero_() if p == 1 else drawn.bernoulli_(1 - p, generator=generator).div_(1 - p)
-
-
-def run_layers(
-    module: torch.nn.RNNBase,
-    x: Tensor,
-    lengths: Tensor | None,
-    run_row: RunRow,
-    generator: torch.Generator | None = None,
-) -> Layers:
-    """Call `run_row` for all layers and directions over x (T, B, I), with dropout between the layers.
-
-    generator: draws that dropout's masks; None: torch's own.
-    """
-    padding = None
-    if lengths is not None:
-        padding = padding_of(lengths, x.shape[0], x.device)
-        x = x.masked_fill(padding.mask, 0)  # whatever stands in the padding, NaN included, can't reach a sum
-    directions = 2 if module.bidirectional else 1
-    all_states, all_last = [], []
-    for layer in range(module.num_layers):
-        if layer > 0 and generator is None:
-            x = dropout(x, module.dropout, module.training)
-        elif layer > 0 and module.training and module.dropout:
-            x = x * mask(x.shape, module.dropout, x, generator)
-        for direction in range(directions):
-            row = layer * directions + direction
-            states, last = run_row(row, turn(x, padding) if direction else x, padding)
-            all_states.append([turn(state, padding) for state in states] if direction else states)
-            all_last.append(last)
-        x = torch.cat([states[0] for states in all_states[-directions:]], -1)
-    return Layers(x, *([list(kind) for kind in zip(*rows, strict=True)] for rows in (all_states, all_last)))
 
 
 def cell_states(

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import dropout
 
-from rnnlit.nn.fused import as_input, mask, run_layers, run_packed, time_first
+from rnnlit.nn.fused import as_input, mask, run_packed, time_first
 from rnnlit.nn.row import Row, prepare
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
@@ -29,7 +30,7 @@ from rnnlit.nn.variants import (
 )
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.checks_torch import check_input, check_state
-from rnnlit.tools.sequences_torch import Padding
+from rnnlit.tools.sequences_torch import Padding, padding_of, turn
 
 
 class Way(NamedTuple):
@@ -172,7 +173,7 @@ class Layer(torch.nn.RNNBase):
             variants = self.variants
             plain = variants is PLAIN or variants == PLAIN
             if plain and not (isinstance(input, Tensor) and self._scan_is_quicker(input)):
-                return super().forward(input, hx)  # in a hurry: this is most calls
+                return super().forward(input, hx)  # the fast path: most calls ask for nothing else
         if generator is not None and not isinstance(generator, torch.Generator):
             raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
         x = input
@@ -188,28 +189,68 @@ class Layer(torch.nn.RNNBase):
             )
         if way.kind == "packed":
             return run_packed(super().forward, input, hx, lengths, self.batch_first)
-        starts, suffixes, rows = self._starts(x, hx), self._suffixes(), self.all_weights
+        starts, rows, D = self._starts(x, hx), self.all_weights, 2 if self.bidirectional else 1
+        padding = None
+        if lengths is not None:
+            padding = padding_of(lengths, x.shape[0], x.device)
+            x = x.masked_fill(padding.mask, 0)  # so that nothing there, NaN included, can reach a sum
+        all_states, all_last = [], []  # of each layer and direction
+        for layer in range(self.num_layers):
+            x = self._dropped_between(x, generator) if layer else x
+            for direction in range(D):
+                k = layer * D + direction
+                row = self._row(k, rows[k], turn(x, padding) if direction else x, padding, generator)
+                if way.kind in ("scan", "quick"):
+                    states, last = self._scan(row, *(start[k] for start in starts))
+                else:
+                    states, last = self._fused(row, return_all_states, *(start[k] for start in starts))
+                all_states.append([turn(state, padding) for state in states] if direction else states)
+                all_last.append(last)
+            x = torch.cat([states[0] for states in all_states[-D:]], -1)
+        x = self._dropped_output(x, generator)
+        return self._results(input, x, all_states if return_all_states else None, all_last)
 
-        def run_row(k: int, x: Tensor, padding: Padding | None) -> RowStates:
-            weights, states = rows[k], [start[k] for start in starts]
-            names = extra_sizes(self.variants, self.mode, 0)
-            extra = {name: getattr(self, name + suffixes[k]) for name in names}
-            row = prepare(Row(weights, extra, x, padding, self.training, generator), self.variants)
-            if way.kind in ("scan", "quick"):
-                return self._scan(row, *states)
-            return self._fused(row, return_all_states, *states)
+    def _row(
+        self,
+        k: int,
+        weights: Sequence[Tensor],
+        x: Tensor,
+        padding: Padding | None,
+        generator: torch.Generator | None,
+    ) -> Row:
+        """What layer and direction k needs for its input x (T, B, I), masks outside the recurrence applied."""
+        names = extra_sizes(self.variants, self.mode, 0)
+        extra = {name: getattr(self, name + self._suffixes()[k]) for name in names}
+        row = Row(weights, extra, x, padding, self.training, generator)
+        return prepare(row, self.variants)
 
-        run = run_layers(self, x, lengths, run_row, generator)
-        output, p = run.output, self.variants.output_dropout if self.training else 0.0
-        if p:
-            output = output * mask((1, *output.shape[1:]), p, output, generator)
+    def _dropped_between(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Torch's dropout of the input x (T, B, N) of all layers but the first."""
+        if generator is None:
+            return dropout(x, self.dropout, self.training)
+        return x * mask(x.shape, self.dropout, x, generator) if self.training and self.dropout else x
+
+    def _dropped_output(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """output_dropout of the last layer's output x (T, B, N), one mask for all steps."""
+        p = self.variants.output_dropout
+        return x * mask((1, *x.shape[1:]), p, x, generator) if self.training and p else x
+
+    def _results(
+        self, input: Tensor, output: Tensor, all_states: list[list[Tensor]] | None, last: list[list[Tensor]]
+    ) -> tuple[Any, ...]:
+        """Output, h_n (an LSTM: with c_n), and all states if they are given, laid out as the input is.
+
+        output (T, B, D·N); of each layer and direction states (T, B, N) and last ones (B, N), for each kind
+        """
         alone = input.dim() == 2
-        last = [self._gathered([s.squeeze(0) if alone else s for s in states]) for states in run.last]
-        h_n = tuple(last) if len(self.kinds) == 2 else last[0]
-        if not return_all_states:
-            return as_input(self, input, output), h_n
-        states = [self._gathered([as_input(self, input, s) for s in states]) for states in run.states]
-        return as_input(self, input, output), h_n, self.result(*states)
+        ends = [
+            self._gathered([s.squeeze(0) if alone else s for s in kind]) for kind in zip(*last, strict=True)
+        ]
+        results = as_input(self, input, output), tuple(ends) if len(self.kinds) == 2 else ends[0]
+        if all_states is None:
+            return results
+        kinds = [[as_input(self, input, s) for s in kind] for kind in zip(*all_states, strict=True)]
+        return *results, self.result(*map(self._gathered, kinds))
 
     def kernel(
         self,
