@@ -218,7 +218,7 @@ class Layer(torch.nn.RNNBase):
         padding: Padding | None,
         generator: torch.Generator | None,
     ) -> Row:
-        """What layer and direction k needs for its input x (T, B, I), masks outside the recurrence applied."""
+        """What layer and direction k needs for its input x (T, B, I), with input mask and dropped weights."""
         names = extra_sizes(self.variants, self.mode, 0)
         extra = {name: getattr(self, name + self._suffixes()[k]) for name in names}
         row = Row(weights, extra, x, padding, self.training, generator)
