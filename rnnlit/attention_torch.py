@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import linear, pad
 
 from rnnlit import attention, attention_scores
-from rnnlit.tools.checks import check_size
+from rnnlit.tools.checks import ShapeError, check_size
 from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.optim import named_arrays
 
@@ -219,7 +219,7 @@ class Attention(torch.nn.Module):
             raise TypeError(f"{name}: expected a tensor {words}, got {type(x).__name__}")
         if x.dim() not in dims or x.shape[-1] != size or 0 in x.shape:
             letter = "K" if name == "keys" else "Q"
-            raise ValueError(f"{name}: expected shape {words} with {letter} = {size}, got {tuple(x.shape)}")
+            raise ShapeError(f"{name}: expected shape {words} with {letter} = {size}, got {tuple(x.shape)}")
         weight = next(self.parameters(), x)
         if not x.is_floating_point():
             raise TypeError(f"{name}: expected a floating dtype, got {x.dtype}")

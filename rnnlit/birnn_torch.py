@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlit.tools.checks import ShapeError
 from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.sequences_torch import padding_of, turn
 
@@ -43,7 +44,7 @@ def flip(x: Tensor, lengths: Any = None) -> Tensor:
     if not isinstance(x, Tensor):
         raise TypeError(f"x: expected a tensor (T, B, N), got {type(x).__name__}")
     if x.dim() != 3 or 0 in x.shape:
-        raise ValueError(f"x: expected shape (T, B, N) with something in it, got {tuple(x.shape)}")
+        raise ShapeError(f"x: expected shape (T, B, N) with something in it, got {tuple(x.shape)}")
     T, B, _ = x.shape
     return turn(x, None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device))
 

@@ -29,7 +29,7 @@ from rnnlit.nn.variants import (
     reset_extra,
     reset_orthogonal,
 )
-from rnnlit.tools.checks import check_size
+from rnnlit.tools.checks import DtypeError, ShapeError, check_size
 from rnnlit.tools.checks_torch import check_state
 
 
@@ -45,6 +45,11 @@ class Cell(torch.nn.RNNCellBase):
         """Note what torch's constructor doesn't know, before it calls `reset_parameters`."""
         check_flag("orthogonal", orthogonal)
         self.mode, self.variants, self.orthogonal = mode, variants, orthogonal
+
+    def _sizes(self, input_size: Any, hidden_size: Any) -> tuple[int, int]:
+        """I and H after a check. torch's cells take 0 too; a variant would have nothing to work on then."""
+        least = 0 if self.variants == PLAIN and not self.orthogonal else 1
+        return check_size("input_size", input_size, least), check_size("hidden_size", hidden_size, least)
 
     def reset_parameters(self) -> None:
         """Draw all parameters as torch does; then set what is asked for."""
@@ -85,17 +90,19 @@ class Cell(torch.nn.RNNCellBase):
             raise TypeError(f"input: expected a tensor, got {type(input).__name__}")
         if input.dim() not in (1, 2) or input.shape[-1] != self.input_size:
             wanted = f"(B, I) or (I,) with I = {self.input_size}"
-            raise ValueError(f"input: expected shape {wanted}, got {tuple(input.shape)}")
+            raise ShapeError(f"input: expected shape {wanted}, got {tuple(input.shape)}")
         if input.dtype != self.weight_hh.dtype and not torch.is_autocast_enabled(input.device.type):
-            raise TypeError(f"input: expected {self.weight_hh.dtype} like the weights, got {input.dtype}")
+            raise DtypeError(f"input: expected {self.weight_hh.dtype} like the weights, got {input.dtype}")
         shape = (*input.shape[:-1], self.hidden_size)
         if hx is None:
             return [input.new_zeros(shape) for _ in self.kinds]
         if len(self.kinds) == 1:
             check_state("hx", hx, shape, self.weight_hh)
             return [hx]
-        if not isinstance(hx, tuple | list) or len(hx) != 2:
+        if not isinstance(hx, tuple | list):
             raise TypeError(f"hx: expected a pair (h0, c0), got {type(hx).__name__}")
+        if len(hx) != 2:
+            raise ShapeError(f"hx: expected a pair (h0, c0), got a {type(hx).__name__} of {len(hx)}")
         for name, value in zip(("hx: h0", "hx: c0"), hx, strict=True):
             check_state(name, value, shape, self.weight_hh)
         return list(hx)
@@ -127,7 +134,7 @@ class LSTMCell(Cell, torch.nn.LSTMCell):
         check_biases(bias, forget_bias, chrono)
         self.forget_bias, self.chrono = forget_bias, chrono
         self._set_up("LSTM", check_variants(layer_norm=layer_norm, peephole=peephole), orthogonal)
-        I, H = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
+        I, H = self._sizes(input_size, hidden_size)
         super().__init__(I, H, bias, device, dtype)
         add_parameters(self, self.variants, self.mode, self.weight_hh)
 
@@ -166,7 +173,7 @@ class GRUCell(Cell, torch.nn.GRUCell):
         layer_norm: bool = False,
     ) -> None:
         self._set_up("GRU", check_variants(layer_norm=layer_norm, reset_after=reset_after), orthogonal)
-        I, H = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
+        I, H = self._sizes(input_size, hidden_size)
         super().__init__(I, H, bias, device, dtype)
         add_parameters(self, self.variants, self.mode, self.weight_hh)
 
@@ -194,7 +201,7 @@ class RNNCell(Cell, torch.nn.RNNCell):
         layer_norm: bool = False,
     ) -> None:
         self._set_up("RNN_TANH", check_variants(layer_norm=layer_norm), orthogonal)
-        I, H = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
+        I, H = self._sizes(input_size, hidden_size)
         super().__init__(I, H, bias, nonlinearity, device, dtype)
         add_parameters(self, self.variants, self.mode, self.weight_hh)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from rnnlit.tools.checks import ShapeError
 from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.sequences_torch import Padding
 
@@ -49,10 +50,13 @@ def time_first(module: torch.nn.RNNBase, input: Any, lengths: Any) -> tuple[Tens
         raise TypeError(f"{argument}: expected the input as a padded tensor beside it, got a PackedSequence")
     if input.dim() == 2:
         if lengths is not None:
-            raise ValueError(f"lengths: expected a batch beside it, got input of shape {tuple(input.shape)}")
+            raise ShapeError(f"lengths: expected a batch beside it, got input of shape {tuple(input.shape)}")
         return input[:, None], None
     x = input.transpose(0, 1) if module.batch_first else input
-    return x, None if lengths is None else check_lengths(lengths, x.shape[0], x.shape[1])
+    if lengths is None:
+        return x, None
+    layout = "(B, T, I) with batch_first=True" if module.batch_first else "(T, B, I) with batch_first=False"
+    return x, check_lengths(lengths, x.shape[0], x.shape[1], f"input {layout}")
 
 
 def steps_and_batch(module: torch.nn.RNNBase, input: Tensor) -> tuple[int, int]:

@@ -61,6 +61,8 @@ class GRU(Layer, torch.nn.GRU):
 
     All parameters that torch's layer has are drawn as torch draws them, and are the same under the same seed.
 
+    proj_size: must be 0; it stands here so that torch's error, a ValueError, is ours too.
+
     ValueError, TypeError: a size that is no positive integer; reset_after no bool; no probability; what torch
     refuses itself.
     """
@@ -88,7 +90,10 @@ class GRU(Layer, torch.nn.GRU):
         weight_drop: float = 0.0,
         zoneout: float = 0.0,
         layer_norm: bool = False,
+        proj_size: int = 0,
     ) -> None:
+        if proj_size:
+            raise ValueError(f"proj_size: expected 0, for only an LSTM has a projection, got {proj_size!r}")
         variants = check_variants(
             zoneout,
             layer_norm=layer_norm,

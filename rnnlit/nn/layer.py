@@ -28,7 +28,7 @@ from rnnlit.nn.variants import (
     reset_extra,
     reset_orthogonal,
 )
-from rnnlit.tools.checks import check_size
+from rnnlit.tools.checks import ShapeError, check_size
 from rnnlit.tools.checks_torch import check_input, check_state
 from rnnlit.tools.sequences_torch import Padding, padding_of, turn
 
@@ -255,13 +255,19 @@ class Layer(torch.nn.RNNBase):
     def kernel(
         self,
         input: Any,
+        hx: Any = None,
         *,
         lengths: Any = None,
         return_all_states: bool = False,
         generator: torch.Generator | None = None,
     ) -> str:
-        """Say in a sentence which way this call would take, and which arguments ask for it."""
-        check_input(self, input)
+        """Say in a sentence which way this call would take, and which arguments ask for it.
+
+        The arguments are those of the call, and are checked as there.
+        """
+        batch = check_input(self, input)
+        if hx is not None:
+            self._check_hx(hx, batch)
         x = input
         if lengths is not None or return_all_states:
             x, lengths = time_first(self, input, lengths)
@@ -318,8 +324,10 @@ class Layer(torch.nn.RNNBase):
         """The parts of hx, with names for messages."""
         if len(self.kinds) == 1:
             return [("hx", hx)]
-        if not isinstance(hx, tuple | list) or len(hx) != 2:
+        if not isinstance(hx, tuple | list):
             raise TypeError(f"hx: expected a pair (h0, c0), got {type(hx).__name__}")
+        if len(hx) != 2:
+            raise ShapeError(f"hx: expected a pair (h0, c0), got a {type(hx).__name__} of {len(hx)}")
         return [("hx: h0", hx[0]), ("hx: c0", hx[1])]
 
     def _check_hx(self, hx: Any, batch: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rnnlit.tasks.tokens import PAD, START, STOP
+from rnnlit.tools.checks import ShapeError
 from rnnlit.tools.checks_torch import check_lengths
 
 
@@ -39,7 +40,7 @@ def check_tokens(
     shape = tuple(tokens.shape)
     if len(shape) != 2 or 0 in shape or batch not in (None, shape[1]):
         wanted = "(steps, B)" if batch is None else f"(steps, B) with B = {batch}"
-        raise ValueError(f"{name}: expected shape {wanted}, got {shape}")
+        raise ShapeError(f"{name}: expected shape {wanted}, got {shape}")
     T, B = shape
     try:
         lengths = check_lengths([T] * B if lengths is None else lengths, T, B)

@@ -14,12 +14,21 @@ import numpy as np
 Size = int | str
 
 
-def check_size(name: str, value: Any) -> int:
-    """Return `value` as an int of at least 1.    TypeError: not an integer.  ValueError: not positive."""
+class ShapeError(ValueError, RuntimeError):
+    """An array or a size of another shape: NumPy raises a ValueError for it, torch a RuntimeError."""
+
+
+class DtypeError(TypeError, ValueError, RuntimeError):
+    """An array of another dtype: a TypeError, and also what torch raises for it, by layer."""
+
+
+def check_size(name: str, value: Any, least: int = 1) -> int:
+    """Return `value` as an int of at least `least`.    TypeError: not an integer.  ShapeError: too small."""
+    wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}: expected a positive integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name}: expected a positive integer, got {value}")
+        raise TypeError(f"{name}: expected {wanted}, got {value!r}")
+    if value < least:
+        raise ShapeError(f"{name}: expected {wanted}, got {value}")
     return int(value)
 
 
@@ -28,7 +37,7 @@ def check_init(input_size: Any, hidden_size: Any, rng: Any, dtype: Any) -> tuple
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng: expected a numpy.random.Generator, got {type(rng).__name__}")
     if np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"dtype: expected float32 or float64, got {np.dtype(dtype)}")
+        raise DtypeError(f"dtype: expected float32 or float64, got {np.dtype(dtype)}")
     return check_size("input_size", input_size), check_size("hidden_size", hidden_size)
 
 
@@ -37,8 +46,8 @@ def check_array(
 ) -> np.ndarray:
     """Return `value`, a float32 or float64 array of the given shape and dtype.
 
-    TypeError: no NumPy array, or another dtype.  ValueError: another shape, or (if `finite`) a NaN
-    or an infinity.
+    TypeError: no NumPy array.  DtypeError, ShapeError: of another dtype or shape.  ValueError: (if
+    `finite`) a NaN or an infinity.
     """
     if not isinstance(value, np.ndarray):
         raise TypeError(
@@ -48,24 +57,31 @@ def check_array(
         size < 1 if isinstance(want, str) else size != want
         for size, want in zip(value.shape, shape, strict=True)
     ):
-        raise ValueError(f"{name}: expected shape {_words(shape)}, got {_words(value.shape)}")
+        raise ShapeError(f"{name}: expected shape {_words(shape)}, got {_words(value.shape)}")
     if value.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name}: expected float32 or float64, got {value.dtype}")
+        raise DtypeError(f"{name}: expected float32 or float64, got {value.dtype}")
     if dtype is not None and value.dtype != dtype:
-        raise TypeError(f"{name}: expected {np.dtype(dtype)} like the parameters, got {value.dtype}")
+        raise DtypeError(f"{name}: expected {np.dtype(dtype)} like the parameters, got {value.dtype}")
     if finite and not np.isfinite(value).all():
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(value))[0])
         raise ValueError(f"{name}: expected finite numbers, got {value[where]} at index {where}")
     return value
 
 
-def check_lengths(lengths: Any, T: int, B: int) -> np.ndarray:
-    """Return `lengths` as an int64 array (B,) with 1 <= lengths <= T, in any order."""
+def check_lengths(lengths: Any, T: int, B: int, swapped: str = "x (T, B, I)") -> np.ndarray:
+    """Return `lengths` as an int64 array (B,) with 1 <= lengths <= T, in any order.
+
+    swapped: how a message names the input, where the lengths fit its other axis
+    """
     array = np.asarray(lengths)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"lengths: expected integers, got {array.dtype}")
+        raise DtypeError(f"lengths: expected integers, got {array.dtype}")
     if array.shape != (B,):
-        raise ValueError(f"lengths: expected shape (B,) = ({B},), got {_words(array.shape)}")
+        guess = f"; {swapped} has T = {T} and B = {B}: are its first two axes the other way round?"
+        raise ShapeError(
+            f"lengths: expected shape (B,) = ({B},), got {_words(array.shape)}"
+            + (guess if array.shape == (T,) else "")
+        )
     if array.min() < 1 or array.max() > T:
         raise ValueError(f"lengths: expected 1 <= length <= T = {T}, got {array.min()} to {array.max()}")
     return array.astype(np.int64)

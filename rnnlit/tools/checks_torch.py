@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from rnnlit.tools.checks import DtypeError, ShapeError
 from rnnlit.tools.checks import check_lengths as check_lengths_array
 
 
 def check_input(module: torch.nn.RNNBase, input: Any) -> tuple[int, ...]:
     """Check what a layer is called with; return the shape of its batch: (B,), or () for one sequence alone.
 
-    TypeError: no tensor, or not the dtype of the weights.  ValueError: another shape, or no time step.
+    TypeError: no tensor.  DtypeError: not the dtype of the weights.  ShapeError: another shape, or no time
+    step.
     """
     packed = isinstance(input, PackedSequence)
     data = input.data if packed else input
@@ -28,12 +30,12 @@ def check_input(module: torch.nn.RNNBase, input: Any) -> tuple[int, ...]:
     shape = data.shape
     if len(shape) not in ((2,) if packed else (2, 3)) or shape[-1] != module.input_size:
         wanted = "(B, T, I) or (T, I)" if module.batch_first else "(T, B, I) or (T, I)"
-        raise ValueError(f"input: expected shape {wanted} with I = {module.input_size}, got {tuple(shape)}")
+        raise ShapeError(f"input: expected shape {wanted} with I = {module.input_size}, got {tuple(shape)}")
     if shape[1 if module.batch_first and len(shape) == 3 else 0] == 0:
-        raise ValueError(f"input: expected at least one time step, got shape {tuple(shape)}")
+        raise ShapeError(f"input: expected at least one time step, got shape {tuple(shape)}")
     weight = module.weight_ih_l0
     if data.dtype != weight.dtype and not torch.is_autocast_enabled(data.device.type):
-        raise TypeError(f"input: expected {weight.dtype} like the weights, got {data.dtype}")
+        raise DtypeError(f"input: expected {weight.dtype} like the weights, got {data.dtype}")
     if packed:
         return (int(input.batch_sizes[0]),)
     return () if len(shape) == 2 else (shape[0 if module.batch_first else 1],)
@@ -42,24 +44,25 @@ def check_input(module: torch.nn.RNNBase, input: Any) -> tuple[int, ...]:
 def check_state(name: str, value: Any, shape: Sequence[int], like: Tensor) -> None:
     """Check one initial state against a shape and the dtype of the weights `like`.
 
-    TypeError: no tensor, or another dtype.  ValueError: another shape.
+    TypeError: no tensor.  DtypeError, ShapeError: another dtype or shape.
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: expected a tensor of shape {tuple(shape)}, got {type(value).__name__}")
     if value.shape != shape:
-        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
+        raise ShapeError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
     if value.dtype != like.dtype and not torch.is_autocast_enabled(value.device.type):
-        raise TypeError(f"{name}: expected {like.dtype} like the weights, got {value.dtype}")
+        raise DtypeError(f"{name}: expected {like.dtype} like the weights, got {value.dtype}")
 
 
-def check_lengths(lengths: Any, T: int, B: int) -> Tensor:
+def check_lengths(lengths: Any, T: int, B: int, swapped: str = "x (T, B, I)") -> Tensor:
     """Return `lengths` (a tensor on any device, an array or a list) as an int64 tensor (B,) on the CPU.
 
-    TypeError: no integers.  ValueError: not of shape (B,), or a length outside 1 .. T.
+    swapped: how a message names the input, where the lengths fit its other axis
+    DtypeError: no integers.  ShapeError: not of shape (B,).  ValueError: a length outside 1 .. T.
     """
     if isinstance(lengths, Tensor):
         lengths = lengths.detach().cpu().numpy()
-    return torch.from_numpy(check_lengths_array(lengths, T, B))
+    return torch.from_numpy(check_lengths_array(lengths, T, B, swapped))
 
 
 CELL_PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ci", "weight_cf", "weight_co")
@@ -73,7 +76,8 @@ def check_cell(
     params: weight_ih (blocks·H, I), weight_hh (blocks·H, H), two biases (blocks·H,), then the peepholes (H,).
     Each named state is (B, H) or None. All are tensors of one dtype.
 
-    TypeError: no tensor, or another dtype.  ValueError: another number of parameters, or another shape.
+    TypeError: no tensor.  DtypeError, ShapeError: another dtype or shape.  ValueError: another number of
+    parameters.
     """
     names = CELL_PARAMETERS[: 4 + peepholes]
     if len(params) != len(names):
@@ -82,15 +86,15 @@ def check_cell(
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
         if value.dtype != params[0].dtype:
-            raise TypeError(f"{name}: expected {params[0].dtype} like weight_ih, got {value.dtype}")
+            raise DtypeError(f"{name}: expected {params[0].dtype} like weight_ih, got {value.dtype}")
     inputs, H = params[0].shape[-1], params[1].shape[-1]
     shapes = [(blocks * H, inputs), (blocks * H, H), (blocks * H,), (blocks * H,), *[(H,)] * peepholes]
     for name, value, shape in zip(names, params, shapes, strict=True):
         if value.shape != shape:
-            raise ValueError(f"{name}: expected shape {shape}, got {tuple(value.shape)}")
+            raise ShapeError(f"{name}: expected shape {shape}, got {tuple(value.shape)}")
     if x.dim() != dims or x.shape[-1] != inputs or 0 in x.shape:
         wanted = "(B, I)" if dims == 2 else "(T, B, I)"
-        raise ValueError(f"x: expected shape {wanted} with I = {inputs}, got {tuple(x.shape)}")
+        raise ShapeError(f"x: expected shape {wanted} with I = {inputs}, got {tuple(x.shape)}")
     for name, value in states.items():
         if value is not None:
             check_state(name, value, (x.shape[-2], H), params[0])

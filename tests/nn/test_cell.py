@@ -153,8 +153,8 @@ def test_initial_values():
 @pytest.mark.parametrize(
     "call, error, words",
     [
-        (lambda: nn.LSTMCell(0, H), ValueError, "input_size: expected a positive integer, got 0"),
-        (lambda: nn.GRUCell(I, 2.0), TypeError, "hidden_size: expected a positive integer, got 2.0"),
+        (lambda: nn.LSTMCell(-1, H), ValueError, "input_size: expected an integer of at least 0, got -1"),
+        (lambda: nn.GRUCell(I, 2.0), TypeError, "hidden_size: expected an integer of at least 0, got 2.0"),
         (lambda: nn.LSTMCell(I, H, False, forget_bias=1), ValueError, "forget_bias: expected bias=True"),
         (lambda: nn.RNNCell(I, H, layer_norm=1), TypeError, "layer_norm: expected True or False, got 1"),
         (lambda: nn.GRUCell(I, H, orthogonal=1), TypeError, "orthogonal: expected True or False, got 1"),
