@@ -114,6 +114,26 @@ def test_padding_never_changes_a_valid_output(cell, data):
     assert largest_difference((*moved.params, *moved[1:]), (*grads.params, *grads[1:])) == 0
 
 
+GATED = [cell for cell in CELLS if "gates" in cell.Run._fields]
+
+
+@pytest.mark.parametrize("cell", GATED, ids=lambda cell: cell.__name__.split(".")[1])
+def test_gates_are_zero_after_the_end_and_else_those_of_the_sequence_alone(cell):
+    """A sum over `run.gates` counts valid steps alone, as one over `run.h` does."""
+    params, x, states = draw(cell)
+    lengths = [3, 5]
+    run = cell.forward(params, x, *states, lengths=lengths)
+    for b, length in enumerate(lengths):
+        alone = cell.forward(params, x[:length, b : b + 1], *(state[b : b + 1] for state in states))
+        assert alone.gates.all()
+        np.testing.assert_allclose(run.gates[:length, b], alone.gates[:, 0], **TOLERANCE[np.float64])
+        assert not run.gates[length:, b].any()
+
+
+def test_every_cell_but_the_plain_one_shows_its_gates():
+    assert GATED == [gru, lstm, lstm_1997, lstm_peephole]
+
+
 @cells
 def test_gradients_at_the_padding_have_no_effect(cell):
     params, x, states = draw(cell)

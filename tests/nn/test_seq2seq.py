@@ -12,7 +12,7 @@ from rnnlit.nn.seq2seq import EncoderDecoder
 from rnnlit.tasks.tokens import PAD, START, STOP
 from rnnlit.tasks.tokens_torch import shift
 from rnnlit.tasks.translation import ENGLISH, FRENCH, sentences
-from rnnlit.tools.train_torch import make_step
+from rnnlit import attention, gru, search
 from tests.tolerances import TOLERANCE
 
 SOURCES, TARGETS, E, H, A = 8, 7, 3, 4, 5
@@ -46,6 +46,16 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"
 def model(kind, **options):
     torch.manual_seed(0)
     return EncoderDecoder(SOURCES, TARGETS, E, H, dtype=torch.float64, **(KINDS[kind] | options))
+
+
+def writer(kind):
+    """A model whose next token follows from those before, and that seldom stops."""
+    net = model(kind).eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight *= 2
+        net.output.bias[STOP] -= 3
+    return net
 
 
 def draw(S=S, T=T, B=B, seed=1):
@@ -284,13 +294,11 @@ def test_every_parameter_learns():
 @pytest.mark.parametrize("kind", ["none", "additive", "general, luong", "concat, luong, lstm"])
 @pytest.mark.parametrize("beam", [1, 4])
 def test_what_is_written_has_the_probability_that_is_said(kind, beam):
-    net, (source, _) = model(kind), draw()
+    net, (source, _) = writer(kind), draw()
     for b, found in enumerate(net.decode(source, SOURCE_LENGTHS, max_length=6, beam=beam)):
         assert not np.isin(found.tokens, [PAD, START, STOP]).any()
         length = len(found.tokens)
-        assert found.finished or length == 6
-        if not length:
-            continue
+        assert length and (found.finished or length == 6)
         one = source[: SOURCE_LENGTHS[b], b : b + 1]
         logs = net(one, None, found.tokens[:, None]).logits.log_softmax(-1)[:, 0]
         total = sum(logs[t, token] for t, token in enumerate(found.tokens))
@@ -312,6 +320,80 @@ def test_a_wide_beam_finds_the_best_of_all_targets():
     (found,) = net.decode(source, max_length=3, beam=200)
     np.testing.assert_array_equal(found.tokens, all_targets[int(np.argmax(scores))])
     np.testing.assert_allclose(found.log_probability, max(scores), **EXACT)
+
+
+# A beam whose hypotheses change places: all that the decoder carries has to go with them.
+
+BEAM, STEPS = 3, 5
+
+
+def read_again(net, one, prefix):
+    """log p of the token after `prefix`, which is read as a whole: no state is carried, so none is moved."""
+    target = np.array([*prefix, STOP + 1])[:, None]  # what is asked for does not depend on the last token
+    logs = net(one, None, target).logits[len(prefix), 0].double().log_softmax(0).detach().numpy()
+    logs[[PAD, START]] = -np.inf
+    return logs
+
+
+def beam_that_reads_again(net, one):
+    """The hypotheses (tokens, log p, finished), best first; and at how many steps they changed places."""
+    alive, done, changes = [((), 0.0)], [], 0
+    for step in range(STEPS):
+        grown = [
+            (total + log, (*tokens, token), parent)
+            for parent, (tokens, total) in enumerate(alive)
+            for token, log in enumerate(read_again(net, one, tokens))
+            if log > -np.inf
+        ]
+        best = sorted(grown, reverse=True)[: BEAM - len(done)]
+        done += [(path[:-1], total, True) for total, path, _ in best if path[-1] == STOP]
+        alive = [(path, total) for total, path, _ in best if path[-1] != STOP]
+        parents = [parent for _, path, parent in best if path[-1] != STOP]
+        changes += parents != sorted(parents) and step < STEPS - 1
+    done += [(path, total, False) for path, total in alive]
+    return sorted(done, key=lambda entry: (not entry[2], -entry[1])), changes
+
+
+def beam_of(net, source):
+    """The same from `rnnlit.search`, with states, for each sentence of the batch."""
+    with torch.no_grad():
+        state, start = net.encode(source, SOURCE_LENGTHS), np.full(B, START)
+        found = search.beam(net.log_probabilities, state, start, STOP, STEPS, BEAM, select=State.select)
+    return [[(tuple(h.tokens.tolist()), h.log_probability, h.finished) for h in one] for one in found]
+
+
+def equal(mine, theirs):
+    """Whether two lists of hypotheses are the same, to within rounding."""
+    same = [(a[0], a[2]) for a in mine] == [(b[0], b[2]) for b in theirs]
+    return same and np.allclose([a[1] for a in mine], [b[1] for b in theirs], **EXACT)
+
+
+@every_kind
+def test_a_beam_is_that_of_a_model_that_reads_each_prefix_again(kind):
+    net, (source, _) = writer(kind), draw()
+    best = net.decode(source, SOURCE_LENGTHS, max_length=STEPS, beam=BEAM)
+    changes = 0
+    for b, (length, found) in enumerate(zip(SOURCE_LENGTHS, beam_of(net, source), strict=True)):
+        want, changed = beam_that_reads_again(net, source[:length, b : b + 1])
+        assert len(want) == BEAM and equal(found, want)
+        assert equal([(tuple(best[b].tokens.tolist()), best[b].log_probability, best[b].finished)], want[:1])
+        assert len(want[0][0]) > 2
+        changes += changed
+    assert changes  # otherwise an old order would be right as well
+
+
+@pytest.mark.parametrize("part", ["h", "c", "fed", "memory"])
+def test_a_part_of_the_state_that_stays_in_its_order_gives_another_beam(part, monkeypatch):
+    """What the test above rests on: in this model every part of the state counts."""
+    net, (source, _) = writer("concat, luong, lstm"), draw()
+    right, select = beam_of(net, source), State.select
+
+    def wrong(state, rows):
+        order = rows[::-1] if part == "memory" else np.sort(rows)
+        return select(state, rows)._replace(**{part: getattr(select(state, order.copy()), part)})
+
+    monkeypatch.setattr(State, "select", wrong)
+    assert not all(map(equal, beam_of(net, source), right))
 
 
 def test_dropout_is_off_while_decoding_and_back_on_afterwards():
