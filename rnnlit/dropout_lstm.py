@@ -59,7 +59,7 @@ class Run(NamedTuple):
     state_n: np.ndarray  # (B, H) last hidden state, without `out`: h0 of a next piece
     x: np.ndarray  # (T, B, I) the input, as it came
     lengths: np.ndarray | None  # (B,)
-    gates: np.ndarray  # (T, B, 4H) activations of i f g o, g before its mask
+    gates: np.ndarray  # (T, B, 4H) activations of i f g o, g before its mask, likewise
     h_before: np.ndarray  # (T, B, H) the hidden state that each step started from
     c_before: np.ndarray  # (T, B, H) the cell state that each step started from
     tanh_c: np.ndarray  # (T, B, H) of the new cell state, before zoneout
@@ -114,7 +114,7 @@ def forward(
     cells = c[1:].copy()
     if lengths is not None:
         padding = beyond(lengths, T)
-        read[1:][padding] = cells[padding] = 0.0
+        read[1:][padding] = cells[padding] = gates[padding] = 0.0
     return Run(
         read[1:],
         cells,

@@ -65,7 +65,7 @@ def test_without_dropout_it_is_the_plain_lstm(kind, lengths):
     gradients = lstm.backward(params, want, dh, dc, dh_n, dc_n)
     for masks in (None, masks_of(kind, p=0.0)):
         run = dropout_lstm.forward(params, x, masks, h0, c0, lengths)
-        for name in ("h", "c", "h_n", "c_n"):
+        for name in ("h", "c", "gates", "h_n", "c_n"):
             np.testing.assert_allclose(getattr(run, name), getattr(want, name), **EXACT)
         np.testing.assert_allclose(run.state_n, want.h_n, **EXACT)
         got = dropout_lstm.backward(params, run, dh, dc, dh_n, dc_n)
@@ -90,6 +90,13 @@ def test_backward_matches_central_differences(masks, lengths):
     want = central_differences(loss, arrays)
     for a, b in zip((*got.params, *got[1:]), (*want[0], *want[1:]), strict=True):
         np.testing.assert_allclose(a, b, **DIFFERENCES)
+
+
+@every_mask
+def test_gates_are_zero_after_a_sequence_s_end_and_nowhere_else(masks):
+    params, x, h0, c0 = inputs()
+    gates = dropout_lstm.forward(params, x, masks, h0, c0, [3, 5]).gates
+    assert gates[:3].all() and gates[3:, 1].all() and not gates[3:, 0].any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -59,12 +59,12 @@ def time_first(module: torch.nn.RNNBase, input: Any, lengths: Any) -> tuple[Tens
     return x, check_lengths(lengths, x.shape[0], x.shape[1], f"input {layout}")
 
 
-def steps_and_batch(module: torch.nn.RNNBase, input: Tensor) -> tuple[int, int]:
-    """T and B of a module's input; B is 1 for one sequence without a batch."""
+def steps_and_batch(input: Tensor, batch_first: bool = False) -> tuple[int, int]:
+    """T and B of an input; B is 1 for one sequence without a batch."""
     if input.dim() == 2:
         return len(input), 1
     T, B = input.shape[:2]
-    return (B, T) if module.batch_first else (T, B)
+    return (B, T) if batch_first else (T, B)
 
 
 def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:

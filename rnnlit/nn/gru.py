@@ -110,14 +110,14 @@ class GRU(Layer, torch.nn.GRU):
         super().__init__(I, H, L, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype)
         self._complete()
 
-    def _scan_is_quicker(self, x: Tensor) -> bool:
+    def _scan_is_quicker(self, x: Tensor, batch_first: bool = False) -> bool:
         """On the CPU torch's GRU is a loop of small operations. Measured by `benchmarks/nn_variants.py`.
 
         A transform of torch.func, a tangent of forward mode, torch.jit and torch.compile get torch's call.
         """
         if not _on_cpu_alone(x) or torch.is_autocast_enabled("cpu"):
             return False
-        T, B = steps_and_batch(self, x)
+        T, B = steps_and_batch(x, batch_first)
         weight = self.all_weights[0][1]
         trains, H = gradient_wanted(x, weight), weight.shape[1]
         return T >= LEAST_STEPS and (trains or B * H * H >= LEAST_PRODUCT)

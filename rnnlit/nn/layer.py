@@ -172,7 +172,7 @@ class Layer(torch.nn.RNNBase):
         if lengths is None and generator is None and not return_all_states and self.sizes is None:
             variants = self.variants
             plain = variants is PLAIN or variants == PLAIN
-            if plain and not (isinstance(input, Tensor) and self._scan_is_quicker(input)):
+            if plain and not (isinstance(input, Tensor) and self._scan_is_quicker(input, self.batch_first)):
                 return super().forward(input, hx)  # the fast path: most calls ask for nothing else
         if generator is not None and not isinstance(generator, torch.Generator):
             raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
@@ -269,7 +269,7 @@ class Layer(torch.nn.RNNBase):
         if hx is not None:
             self._check_hx(hx, batch)
         x = input
-        if lengths is not None or return_all_states:
+        if lengths is not None or return_all_states or isinstance(input, Tensor):
             x, lengths = time_first(self, input, lengths)
         way = self._way(x, lengths, return_all_states, generator)
         return SENTENCES[way.kind] + (f": {', '.join(way.why)}" if way.why else "")
@@ -295,8 +295,8 @@ class Layer(torch.nn.RNNBase):
             )
         return Way("rows", (["lengths"] if ragged else []) + why)
 
-    def _scan_is_quicker(self, x: Tensor) -> bool:
-        """Whether our scan is quicker than torch's kernel.   x (..., I), its other axes in any order"""
+    def _scan_is_quicker(self, x: Tensor, batch_first: bool = False) -> bool:
+        """Whether our scan is quicker than torch's kernel.   x (T, B, I) or (T, I); or (B, T, I)"""
         return False
 
     def _packs(self, x: Tensor) -> bool:

@@ -192,6 +192,35 @@ def test_which_calls_go_the_quick_way():
         assert ours.kernel(x) == plain
 
 
+LAYOUTS = ["time first", "batch first", "lengths", "lengths, batch first", "one sequence"]
+
+
+@pytest.mark.parametrize("T, way", [(31, "torch's"), (32, "our scan")])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_32_steps_are_the_first_that_go_the_quick_way(T, way, layout, monkeypatch):
+    """Torch is reached by its own call, or with lengths by its kernel for each layer and direction."""
+    ours, _, x = both(T, batch_first="batch first" in layout)
+    x, lengths = x[:, 0] if layout == "one sequence" else x, [T, T - 4] if "lengths" in layout else None
+    reached = []
+
+    def listen(name):
+        call = getattr(ours, name)
+        monkeypatch.setattr(ours, name, lambda *arguments: reached.append(name) or call(*arguments))
+
+    listen("_scan"), listen("_fused")
+    ours(x, lengths=lengths)
+    assert reached == (["_scan"] if way == "our scan" else ["_fused"] if lengths else [])
+    assert ours.kernel(x, lengths=lengths).startswith(way)
+
+
+def test_without_gradients_the_product_decides_to_the_number():
+    """B H H = 2**22 in the smallest step on either side, as rnnlit.nn's table says."""
+    layer = GRU(I, 512)
+    with torch.no_grad():
+        ways = [layer.kernel(torch.ones(T, 2**4 - short, I)) for T in (32, 31) for short in (0, 1)]
+    assert [way.startswith("our scan") for way in ways] == [True, False, False, False]
+
+
 def test_second_derivatives_are_torchs():
     """As for a penalty on the gradient."""
     ours, theirs, x = both(32)

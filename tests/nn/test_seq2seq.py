@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from rnnlit import attention, gru
-from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit import attention, gru, search
+from rnnlit.nn.seq2seq import EncoderDecoder, State
 from rnnlit.tasks.tokens import PAD, START, STOP
 from rnnlit.tasks.tokens_torch import shift
 from rnnlit.tasks.translation import ENGLISH, FRENCH, sentences
-from rnnlit import attention, gru, search
+from rnnlit.tools.train_torch import make_step
 from tests.tolerances import TOLERANCE
 
 SOURCES, TARGETS, E, H, A = 8, 7, 3, 4, 5

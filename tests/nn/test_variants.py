@@ -377,6 +377,30 @@ def test_a_generator_draws_the_dropout_between_plain_layers_too(kind):
     assert_same(layer.eval()(x, generator=seeded(1)), layer(x))
 
 
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"recurrent_dropout": 0.5}], ids="+".join)
+@every_kind
+def test_evaluation_drops_nothing_whatever_the_call_asks_for(kind, options):
+    """Dropout between the layers, lengths and a generator at once: torch's packed call, no number drawn."""
+    layer = make(kind, num_layers=L, dropout=0.5, **options)
+    torch.manual_seed(0)
+    plain = {k: v for k, v in options.items() if k == "bidirectional"}
+    theirs = getattr(torch.nn, kind)(I, H, L, **plain, dtype=torch.float64)
+    theirs.load_state_dict(layer.state_dict())
+    x, generator = noise(T, B, I), seeded(3)
+    states = torch.get_rng_state(), generator.get_state()
+    for arguments in ({"lengths": LENGTHS}, {"lengths": LENGTHS, "return_all_states": True}):
+        dropped, again = (layer.train()(x, generator=seeded(seed), **arguments)[0] for seed in (3, 4))
+        assert not torch.equal(dropped, again)
+        output, last = layer.eval()(x, generator=generator, **arguments)[:2]
+        packed = pack_padded_sequence(x, torch.tensor(LENGTHS), enforce_sorted=False)
+        want, want_last = theirs(packed)
+        assert_same(output, torch.nn.utils.rnn.pad_packed_sequence(want, total_length=T)[0], EXACT)
+        assert_same(flat(last), flat(want_last), EXACT)
+        assert layer.kernel(x, generator=generator, **arguments).count("generator") == 0
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert torch.equal(generator.get_state(), states[1])
+
+
 @every_case
 def test_copies_pickles_and_state_dicts(kind, options):
     layer = make(kind, num_layers=L, bidirectional=True, **options)
