@@ -178,6 +178,20 @@ def test_equation_labels_are_cited():
     assert text.equations(page_texts()) == []
 
 
+def test_labels_that_are_cited_are_there():
+    assert text.dangling_labels(page_texts()) == []
+
+
+@pytest.mark.parametrize("name", order.pages(TOC))
+def test_nothing_is_cited_by_a_typed_number(name):
+    assert text.typed_numbers(page_text(name)) == []
+
+
+def test_links_within_the_repository_lead_somewhere():
+    texts = page_texts() | {name: read(ROOT / f"{name}.md") for name in ("README", "CONTRIBUTING")}
+    assert text.dead_links(texts, lambda path: (ROOT / path).exists()) == []
+
+
 @pytest.mark.parametrize("name", [*order.pages(TOC), "README.md", "CONTRIBUTING.md"])
 def test_pictures_have_an_alternative_text(name):
     content = read(ROOT / name) if name.endswith(".md") else page_text(name)

@@ -270,6 +270,141 @@ def test_equation_label_that_stands_twice_is_found():
     ]
 
 
+LABELLED = """
+(place)=
+# A cell
+
+````{note}
+```{figure-md} fig-cell
+![A cell with four gates](figures/cell.svg)
+```
+````
+
+:::{figure} figures/net.svg
+:name: fig-net
+:::
+
+```{exercise}
+:label: ex-count
+How many?
+```
+
+$$ h = \\tanh a $$ (eq-step)
+
+{eq}`eq-step`, {eq}`the step <eq-step>`, {numref}`fig-cell`, {numref}`Figure {number} <fig-net>`,
+{ref}`place`, {ref}`ex-count`
+
+```{solution-start} ex-count
+```
+"""
+
+
+def test_labels_that_are_there_pass():
+    assert text.labels(LABELLED) == {
+        "eq-step": "equation",
+        "fig-cell": "figure",
+        "fig-net": "figure",
+        "ex-count": "exercise",
+        "place": "place",
+    }
+    assert text.dangling_labels({"book/a": LABELLED}) == []
+    assert text.dangling_labels({"book/a": "$$ x $$ (eq-x)", "book/b": "{eq}`eq-x`"}) == []
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "{eq}`eq-stop`",
+        "{eq}`the step <eq-stop>`",
+        r"$\\eqref{eq-stop}$",
+        "{numref}`fig-cells`",
+        "{ref}`fig-cells`",
+        "{prf:ref}`theorem`",
+        "\n```{solution-start} ex-counts\n```",
+        "{eq}`fig-cell`",
+        "{numref}`eq-step`",
+        "\n```{solution-start} eq-step\n```",
+    ],
+)
+def test_label_that_is_not_there_or_of_another_kind_is_found(reference):
+    (finding,) = text.dangling_labels({"book/a": LABELLED + reference})
+    assert "which" in finding
+
+
+@pytest.mark.parametrize(
+    "lost", ["(eq-step)", "fig-cell\n", ":name: fig-net", ":label: ex-count", "(place)="]
+)
+def test_label_that_was_taken_away_is_found(lost):
+    assert text.dangling_labels({"book/a": LABELLED.replace(lost, "\n", 1)})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "as Fig. 5.2 shows",
+        "see Figure 3",
+        "from Section 4.3",
+        "in Exercise 5.5",
+        "by (1.8) it is",
+        "by Eq. (3)",
+        "{cite}`a` and Table 2",
+        "as section 4.2 says",
+        "# One\n{cite}`a`\n# Two\nby their eq. 5",
+        "by eq. 5.\nIt is that of {cite}`a`",
+    ],
+)
+def test_typed_number_is_found(words):
+    assert len(text.typed_numbers(words)) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "{cite:t}`luong` draw it (section 3.1, eq. 5).\n\nBoth are in their table 4.",
+        "between $(0.5)$ and f(0.5), at (1, 2.5) and $-(0.3)$",
+        "three figures, two sections and 12 exercises",
+        "```python\nFigure 3\n```",
+    ],
+)
+def test_other_numbers_pass(words):
+    assert text.typed_numbers(words) == []
+
+
+LINKS = """
+(here)=
+# One head: two words
+
+[a](b.ipynb), [b](b.ipynb#second-page), [c](#one-head-two-words), [d](#here), [e](#there),
+[f](../rnnlit/a.py), [g](https://example.org/x#y), ![h](figures/cell.svg)
+"""
+
+
+def dead_links(page):
+    texts = {"book/a": page, "book/b": "(there)=\n# Second page\n"}
+    return text.dead_links(texts, {"book/b.ipynb", "rnnlit/a.py", "book/figures/cell.svg"}.__contains__)
+
+
+def test_links_that_lead_somewhere_pass():
+    assert dead_links(LINKS) == []
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "c.ipynb",
+        "rnnlit/a.py",
+        "../rnnlit/b.py",
+        "b.ipynb#third-page",
+        "#two-words",
+        "../rnnlit/a.py#step",
+        "figures/c.svg",
+    ],
+)
+def test_link_that_leads_nowhere_is_found(link):
+    (finding,) = dead_links(f"{LINKS}[x]({link})")
+    assert f"links to {link}" in finding
+
+
 FIGURE = """
 ```{figure-md} fig-cell
 ![A cell with four gates](figures/cell.svg)

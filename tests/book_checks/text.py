@@ -1,8 +1,11 @@
 """Checks of the pages' text: equations, figures, citations."""
 
+import posixpath
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from mdit_py_plugins.anchors.index import slugify
 
 SHORTEST_ALT = 10  # characters
 
@@ -12,6 +15,13 @@ def directives(text: str, names: str) -> list[tuple[str, str]]:
     opening = rf"^(?P<fence>`{{3,}}|:{{3,}})\{{(?:{names})\}}[ \t]*(?P<argument>[^\n]*)\n"
     found = re.finditer(opening + r"(?P<body>.*?)^(?P=fence)[ \t]*$", text, flags=re.M | re.S)
     return [(match["argument"].strip(), match["body"]) for match in found]
+
+
+def named_directives(text: str) -> list[tuple[str, str, str]]:
+    """Return (name, argument, body) of each MyST directive, those within another one too."""
+    opening = r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w:-]+)\}[ \t]*(?P<argument>[^\n]*)\n"
+    found = re.finditer(rf"(?={opening}(?P<body>.*?)^(?P=fence)[ \t]*$)", text, flags=re.M | re.S)
+    return [(match["name"], match["argument"].strip(), match["body"]) for match in found]
 
 
 def equation_labels(text: str) -> list[str]:
@@ -39,6 +49,96 @@ def equations(texts: Mapping[str, str]) -> list[str]:
     wrong = [f"{page}: no text cites the equation {label}" for label, page in where if label not in cited]
     counts = Counter(label for label, _ in where)
     return wrong + [f"the equation label {label} stands {n} times" for label, n in counts.items() if n > 1]
+
+
+def labels(text: str) -> dict[str, str]:
+    """Return what a page names, by label: an equation, figure, exercise, other directive, or place."""
+    found = dict.fromkeys(equation_labels(text), "equation")
+    for name, argument, body in named_directives(text):
+        if name == "figure-md":
+            found[argument.partition(" ")[0]] = "figure"
+        elif name != "math":
+            options = re.findall(r"^:(?:name|label):[ \t]*(\S+)", body, flags=re.M)
+            found |= dict.fromkeys(options, "figure" if name == "image" else name)
+    return found | dict.fromkeys(re.findall(r"^\(([\w:.-]+)\)=[ \t]*$", text, flags=re.M), "place")
+
+
+# What a role, or an exercise's solution, can name.
+NAMEABLE = {
+    "eq": {"equation"},
+    "numref": {"figure", "table", "list-table", "place"},
+    "solution": {"exercise"},
+    "solution-start": {"exercise"},
+}
+
+
+def dangling_labels(texts: Mapping[str, str]) -> list[str]:
+    """Each label that a page refers to stands on some page, at something of the right kind."""
+    there = {label: kind for text in texts.values() for label, kind in labels(text).items()}
+    wrong = []
+    for page, text in texts.items():
+        named = re.findall(r"\{(eq|ref|numref|prf:ref)\}`(?:[^`<]*<)?([^`>]+)>?`", text)
+        named += re.findall(r"^[`:]{3,}\{(solution(?:-start)?)\}[ \t]*(\S+)", text, flags=re.M)
+        named += [("eq", label) for label in re.findall(r"\\(?:eq)?ref\{([^}]+)\}", text)]
+        for role, label in named:
+            kind = there.get(label.strip())
+            if kind is None:
+                wrong.append(f"{page}: {{{role}}} names {label}, which no page has")
+            elif kind not in NAMEABLE.get(role, {kind}):
+                wrong.append(f"{page}: {{{role}}} names {label}, which is a label of another kind: {kind}")
+    return wrong
+
+
+# A number as the site writes it, such as Fig. 5.2, Exercise 3 or (1.8); and one as this book cites a paper's.
+OWN_NUMBER = re.compile(
+    r"\b(?:Figs?\.|Figures?|Eqs?\.|Equations?|Sections?|Sec\.|Chapters?|Exercises?|Tables?|Listing)\s+\(?\d[\d.]*"
+    r"|(?<![\w$(\[{,.\d/])\(\d+\.\d+\)"
+)
+PAPERS_NUMBER = re.compile(
+    r"\b(?:figs?\.|figures?|eqs?\.|equations?|sections?|sec\.|chapters?|exercises?|tables?|appendix)"
+    r"\s+\(?[A-Z]?\.?\d[\d.]*"
+)
+
+
+def typed_numbers(text: str) -> list[str]:
+    """The site counts figures, equations and exercises, so none is cited by a number that somebody typed.
+
+    A paper's own number has a small letter, and a citation before it under the same heading.
+    """
+    text = re.sub(r"^(`{3,})(?:code|python).*?^\1|\$[^$]+\$", "", text, flags=re.M | re.S)
+    wrong = [f"{match[0]} is typed: cite a label" for match in OWN_NUMBER.finditer(text)]
+    for section in re.split(r"^#+ ", text, flags=re.M):
+        for match in PAPERS_NUMBER.finditer(section):
+            line = section[: match.end()] + section[match.end() :].partition("\n")[0]
+            if not re.search(r"\{cite(?::\w+)?\}`", line):
+                wrong.append(f"{match[0]} stands below no citation: of which paper?")
+    return wrong
+
+
+def headings(text: str, deepest: int = 3) -> set[str]:
+    """Return what a link into a page can name: its headings, as MyST writes them, and its labels."""
+    found = re.findall(rf"^#{{1,{deepest}}} (.+?)[ \t]*$", text, flags=re.M)
+    return {slugify(heading) for heading in found} | set(labels(text))
+
+
+def dead_links(texts: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:
+    """Each link, or picture, within the repository leads to a file, and to a heading or label of its page.
+
+    texts: Markdown by path without ending, such as book/lstm; exists: whether the repository has a path.
+    """
+    wrong, everywhere = [], {label for text in texts.values() for label in labels(text)}
+    for page, text in texts.items():
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            file = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else ""
+            stem = posixpath.splitext(file)[0] if path else page
+            if path and not exists(file):
+                wrong.append(f"{page}: links to {target}, and there is no such file")
+            elif anchor and anchor not in headings(texts.get(stem, "")) | (set() if path else everywhere):
+                wrong.append(f"{page}: links to {target}, and there is no such heading")
+    return wrong
 
 
 def figures_without_alt(text: str) -> list[str]:
