@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.book_checks import files, notebook, order, package, text
+from tests.book_checks import files, notebook, order, package, records, text
 
 # ---------------------------------------------------------------- the reading order
 
@@ -638,4 +638,37 @@ def test_address_twice_or_not_at_home_is_found():
     ]
     assert files.address_elsewhere({"_config.yml": ""}, URL) == [
         "_config.yml: holds the public address 0 times"
+    ]
+
+
+RECORDS = """
+folder = Path("../benchmarks/results")
+a = json.loads(Path("../benchmarks/results/a.json").read_text())
+b = json.loads((folder / "b.json").read_text())["rows"]
+groups, total = {}, 0
+for row in a["rows"]:
+    groups.setdefault(row["name"], []).append(row)
+for row in b:
+    total += row["error"]
+---
+print(f"{total:.2f}", [row for row in groups])
+---
+fig, ax = figures.new()
+ax.plot([rows[0]["loss"] for rows in groups.values()])
+figures.finish(fig, "The loss falls.")
+---
+groups = {}
+for row in other:
+    print(row, groups)
+"""
+
+
+def test_records_are_followed_through_a_page():
+    page = {"cells": [{"cell_type": "code", "source": source} for source in RECORDS.split("---")]}
+    nothing = records.Cell(set(), set(), "")
+    assert list(records.cells(page)) == [
+        nothing,
+        nothing._replace(printed={"a.json", "b.json"}),
+        nothing._replace(drawn={"a.json"}, sentence="The loss falls."),
+        nothing,
     ]

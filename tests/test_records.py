@@ -1,0 +1,343 @@
+"""The records of benchmarks/results: sound in themselves, and what figures drawn from them say is so.
+
+A figure's sentence is compared by nbval as text, whatever the record holds. Here each sentence is worked out
+again from the numbers, so that a new measurement or a slip in the file can't leave a wrong one standing.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.book_checks import records
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+FILES = sorted(path.name for path in RESULTS.glob("*.json"))
+PAGES = sorted((ROOT / "book").glob("*.ipynb"))
+CELLS = {path.stem: list(records.cells(json.loads(path.read_text(encoding="utf-8")))) for path in PAGES}
+
+# What tells how a record was measured and is read by a test or a docstring alone: file, and where.
+WITHOUT_PAGE = {"nn_lstm.json": "tests"}
+
+
+def record(name):
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def by(rows, *keys):
+    """Rows in groups of equal keys, in the order of the file."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys) if keys[1:] else row[keys[0]], []).append(row)
+    return groups
+
+
+def numbers(value, path=""):
+    """Each number of a record, with the names above it."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from numbers(part, f"{path}.{name}")
+    elif isinstance(value, list):
+        for part in value:
+            yield from numbers(part, path)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, value
+
+
+# ---------------------------------------------------------------- every record
+
+SHARES = re.compile(
+    r"\.(accuracy|exact|words|longer|forced|right|ceiling|unusual|usual|first|between|last|repeats)$"
+)
+MORE_THAN_0 = re.compile(r"\.(\w*_ms|ms|us|mib|gflops|ratio|quartiles|perplexity|parameters|rounds)$")
+COUNTS = {"dropout_vowels.json", "attention_scores.json"}  # there `right` or `longer` counts, too
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_record_says_how_and_where_it_was_measured(name):
+    content = record(name.removesuffix(".json"))
+    script = re.match(r"(?:python|make) (\S+)", content["command"])[1]
+    assert (ROOT / script).is_file() and Path(script).stem == name.removesuffix(".json")
+    machine = content["machine"]
+    assert {"date", "cpu", "cores", "system", "python", "packages"} <= set(machine)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", machine["date"]) and machine["packages"]["numpy"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_numbers_of_a_record_are_possible(name):
+    found = list(numbers(record(name.removesuffix(".json"))))
+    assert len(found) > 20
+    wrong = [(path, n) for path, n in found if not math.isfinite(n)]
+    wrong += [(path, n) for path, n in found if MORE_THAN_0.search(path) and n < 0]
+    if name not in COUNTS:
+        wrong += [(path, n) for path, n in found if SHARES.search(path) and not 0 <= n <= 1]
+    assert wrong == []
+
+
+def tables(name):
+    """The lists of rows in a record."""
+    parts = record(name.removesuffix(".json")).values()
+    return [part for part in parts if isinstance(part, list) and part and isinstance(part[0], dict)]
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - {"hochreiter_1997.json", "rnn_cliff.json"}))
+def test_no_row_of_a_record_stands_twice(name):
+    """Those two have no rows."""
+    assert tables(name)
+    for rows in tables(name):
+        texts = [json.dumps(row, sort_keys=True) for row in rows]
+        assert len(texts) == len(set(texts))
+
+
+SEEDED = [name for name in FILES if any("seed" in row for rows in tables(name) for row in rows)]
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_every_seed_of_a_setting_is_there_once(name):
+    """So that a mean over five seeds is one over five different ones."""
+    settings = ("name", "kind", "T", "strict", "on_input", "attention", "order", "window", "input_feeding")
+    for rows in tables(name):
+        keys = [key for key in settings if key in rows[0]]
+        groups = by(rows, *keys, "seed")
+        assert len(groups) == len(rows) and len(rows) > 5
+
+
+def test_curves_have_as_many_points_as_the_record_names():
+    lengths = {}
+    for name in FILES:
+        content = record(name.removesuffix(".json"))
+        curves = [row["loss"] for rows in tables(name) for row in rows if isinstance(row.get("loss"), list)]
+        if curves:
+            lengths[name] = {len(curve) for curve in curves}, {content["steps"] // content["every"]}
+    assert len(lengths) >= 5
+    assert [name for name, (got, want) in lengths.items() if got != want] == []
+
+
+def test_ratios_of_the_numpy_cells_are_those_of_their_times():
+    """Each is a median, so they need not agree to the last digit."""
+    rows = record("numpy_cells")["rows"]
+    assert len(rows) == 12 and {row["cell"] for row in rows} == {"rnn", "gru", "lstm", "birnn"}
+    for row in rows:
+        whole = (row["forward_ms"] + row["backward_ms"]) / row["products_ms"]
+        assert row["quartiles"][0] <= row["ratio"] <= row["quartiles"][1]
+        assert abs(whole / row["ratio"] - 1) < 0.1
+
+
+@pytest.mark.parametrize("name", ["nn_lstm", "nn_variants"])
+def test_a_ratio_lies_between_its_quartiles_and_agrees_with_its_times(name):
+    compared = 0
+    for row in record(name)["rows"]:
+        sides = row.get("against", {}).values() if "against" in row else [row]
+        for side in sides:
+            low, high = side.get("quartiles", (side.get("ratio", 1), side.get("ratio", 1)))
+            assert low <= side.get("ratio", low) <= high
+            other = side.get("ms", row.get("torch_ms"))
+            if other and row.get("ours_ms") and side.get("ratio"):
+                assert 0.5 < row["ours_ms"] / other / side["ratio"] < 2  # medians of noisy times
+                compared += 1
+    assert compared > 50
+
+
+def test_products_of_the_speed_page_are_the_operations_over_the_time():
+    parts = record("speed_parts")
+    for row in parts["products"]:  # (B, H) times (H, 4H)
+        B, H = row["batch"], parts["H"]
+        flops, moved = 2 * B * H * 4 * H, 4 * (B * H + 4 * H * H + 4 * B * H)
+        assert abs(flops / row["us"] / 1000 / row["gflops"] - 1) < 0.01
+        assert abs(flops / moved / row["operations_per_byte"] - 1) < 0.02
+
+
+# ---------------------------------------------------------------- what figures say of them
+
+
+def attention_length():
+    lengths, groups = record("attention_length")["lengths"], by(record("attention_length")["rows"], "name")
+    for to in (10, 20):
+        with_it, without = (
+            np.mean([row["exact"] for row in groups[f"{kind}, trained to {to}"]], axis=0)
+            for kind in ("attention", "no attention")
+        )
+        longest = lengths.index(to)
+        assert len(groups[f"attention, trained to {to}"]) == 5
+        assert with_it[: longest + 1].min() > 0.95 and without[longest] < 0.2
+        assert (np.diff(without) <= 0).all() and without[longest // 2 + 1] < 0.9
+
+
+def attention_cmudict():
+    groups = by(record("attention_cmudict")["rows"], "name")
+    growth = {}
+    for name, rows in groups.items():
+        curves = np.array([[row["by_letters"][str(n)] for n in range(4, 12)] for row in rows])
+        assert len(curves) == 5
+        growth[name] = curves.mean(0)[-1] / curves.mean(0)[0]
+    assert all((rise > 2) == name.startswith("no attention") for name, rise in growth.items())
+    assert max(rise for name, rise in growth.items() if not name.startswith("no")) < 1.5
+
+
+def birnn_hmm():
+    rows = record("birnn_hmm")["rows"]
+    assert all(0 <= row["ceiling"] - row["accuracy"] < 0.01 for row in rows)
+    past = [row["accuracy"] for row in rows if row["name"] == "past, 64 units"]
+    assert max(past) < min(row["accuracy"] for row in rows if row["name"] == "past and 1 step")
+
+
+def dropout_accuracy():
+    score = {}
+    for row in record("dropout_vowels")["rows"]:
+        kind = "input noise" if row["noise"] else row["kind"]
+        score[kind, row["p"]] = 100 * np.array([run["plain"]["accuracy"] for run in row["runs"]])
+    gain = {key: (values - score["none", 0.0]).mean() for key, values in score.items()}
+    assert all(3.5 < gain["gal", p] < 4.5 and 2 <= gain["zaremba", p] <= 4 for p in (0.25, 0.5))
+    for p in (0.25, 0.5):
+        change = score["naive_c", p] - score["none", 0.0]
+        assert abs(change.mean()) < 2 * change.std(ddof=1) / len(change) ** 0.5
+
+
+def dropout_calibration():
+    at = {r["kind"]: r["runs"] for r in record("dropout_vowels")["rows"] if r["p"] < 0.5 and not r["noise"]}
+
+    def too_sure(kind, mode):
+        n, sure, right = (
+            np.array([run[mode][k] for run in at[kind]]) for k in ("cases", "confidence", "right")
+        )
+        shown = n.sum(0) >= 20
+        return ((n * sure).sum(0) - right.sum(0))[shown].sum() / n.sum(0)[shown].sum()
+
+    assert too_sure("none", "plain") > 0.04
+    assert abs(too_sure("zaremba", "mc")) < 0.5 * too_sure("none", "plain")
+    assert too_sure("gal", "mc") < -0.04
+
+
+def gru_adding():
+    content = record("gru_adding")
+    mean = {n: np.mean([r["loss"] for r in rows], axis=0) for n, rows in by(content["rows"], "name").items()}
+    assert all(len(rows) == 5 for rows in by(content["rows"], "name").values())
+    first = {name: np.flatnonzero(np.append(curve, 0) < 0.05)[0] for name, curve in mean.items()}
+    assert first["GRU"] < first["LSTM"] and first["GRU, reset before"] < first["LSTM"] < len(mean["LSTM"])
+    assert mean["plain network"].min() > 0.1
+
+
+def adding_forget_bias():
+    content = record("adding")
+    steps = content["every"] * np.arange(1, content["steps"] // content["every"] + 1)
+    groups = by(content["forget_bias"], "name")
+    assert {row["T"] for row in content["forget_bias"]} == {100}
+    solved = {name.strip(): sum(row["test"] < 0.01 for row in rows) for name, rows in groups.items()}
+    assert solved == {"b_f = -2": 0, "b_f = 0": 4, "b_f = 1": 5, "b_f = 3": 5, "chrono": 5}
+    first = {
+        name.strip(): np.mean([steps[np.array(row["loss"]) < 0.02][0] for row in rows])
+        for name, rows in groups.items()
+        if solved[name.strip()] == 5
+    }
+    assert min(first, key=first.get) == "chrono"
+
+
+def adding_comparison():
+    groups = by(record("adding")["comparison"], "name")
+    assert {row["T"] for rows in groups.values() for row in rows} == {60}
+    assert all(min(row["loss"]) > 0.9 / 6 for row in groups["plain network"])
+    assert len(groups["LSTM"]) == 5 and all(row["test"] < 0.01 for row in groups["LSTM"])
+
+
+def vowels_noise():
+    rows = record("japanese_vowels")["rows"]
+    test, crossed = ({r["noise"]: 100 * np.mean(r[k]) for r in rows} for k in ("test", "cross_validation"))
+    gains = [{noise: values[noise] - values[0.0] for noise in values} for values in (test, crossed)]
+    assert all(2.5 < gains[0][noise] < 3.5 for noise in (0.5, 0.75, 1.0))
+    assert max(gains[1], key=gains[1].get) == 0.75
+    assert all(gains[1][noise] < gains[0][noise] for noise in (0.5, 0.75, 1.0))
+    assert all(len(row["test"]) == len(row["cross_validation"]) == 5 for row in rows)
+
+
+def echo():
+    content = record("rnn_echo")
+    assert content["delay"] == 5
+    for row in content["rows"]:
+        assert max(row["error"]) < 0.001 if row["window"] >= 6 else min(row["error"]) > 0.001
+
+
+def recall():
+    groups = {
+        key: rows[0]["right"] for key, rows in by(record("rnn_recall")["rows"], "start", "T", "noise").items()
+    }
+    assert all(
+        min(groups[start, T, 0.1]) > 0.99
+        for start in ("orthogonal", "identity, with ReLU")
+        for T in (20, 60, 120)
+    )
+    assert all(abs(right - 0.25) < 0.05 for T in (60, 120) for right in groups["uniform", T, 0.1])
+
+
+def text_windows():
+    content = record("rnn_text")
+    grams = {gram["n"]: gram["perplexity"] for gram in content["grams"]}
+    nets = {row["window"]: np.array(row["perplexity"]) for row in content["rows"]}
+    middle = np.concatenate([nets[window] for window in (5, 10, 25, 50)])
+    assert (middle < grams[4]).mean() > 0.5 and np.median(middle) > 0.95 * grams[4]
+    assert nets[1].max() < grams[3]
+
+
+def products_of_a_step():
+    rate = {row["batch"]: row["gflops"] for row in record("speed_parts")["products"]}
+    intensity = [row["operations_per_byte"] for row in record("speed_parts")["products"]]
+    assert list(rate.values()) == sorted(rate.values())
+    assert rate[512] / rate[1] < intensity[-1] / intensity[0]
+    assert rate[64] > 0.9 * max(rate.values())
+
+
+def additions():
+    us = {row["numbers"]: row["us"] for row in record("speed_parts")["operations"]}
+    assert max(us[n] for n in us if n <= 1024) < 1.2 * us[1] and us[65536] > 2 * us[1]
+
+
+def variants_and_the_loop():
+    shown = ([100, 64, 256], [200, 32, 512])
+    rows = [
+        row["against"]
+        for row in record("nn_variants")["rows"]
+        if (row["question"], row["layer"], row["threads"]) == ("variant", "LSTM", 1) and row["size"] in shown
+        and row["pass"] == "forward and backward"
+    ]  # fmt: skip
+    assert len(rows) == 12
+    assert all(sides["loop"]["ratio"] < 1 and sides["products"]["ratio"] < 1.5 for sides in rows)
+
+
+# The beginning of each sentence under a figure that is drawn from a record, and what works it out again.
+SENTENCES = {
+    "Without attention, quality falls with the length": attention_length,
+    "Without attention, long words are pronounced worse": attention_cmudict,
+    "Every reader comes close to the best possible": birnn_hmm,
+    "Gal's kind names about four points more": dropout_accuracy,
+    "Too sure without dropout; with 30 runs": dropout_calibration,
+    "Averaged over five seeds, both GRUs and the LSTM": gru_adding,
+    "Sequences of 100 steps, five seeds each": adding_forget_bias,
+    "Over 60 steps the plain network never gets": adding_comparison,
+    "On the test set, noise of half a standard deviation": vowels_noise,
+    "Left, a window misses much": echo,
+    "From an orthogonal start, orange, or the identity": recall,
+    "With windows from 5 to 50 steps": text_windows,
+    "The product of one step speeds up": products_of_a_step,
+    "Up to about a thousand numbers an addition": additions,
+    "Ours (dots) lies near the products alone": variants_and_the_loop,
+}
+
+
+@pytest.mark.parametrize("beginning", SENTENCES)
+def test_what_a_figure_says_of_a_record_is_so(beginning):
+    SENTENCES[beginning]()
+
+
+def test_every_figure_from_a_record_is_among_them():
+    drawn = {cell.sentence for cells in CELLS.values() for cell in cells if cell.drawn}
+    assert len(drawn) == len(SENTENCES)
+    for sentence in drawn:
+        assert sum(sentence.startswith(beginning) for beginning in SENTENCES) == 1, sentence
+
+
+def test_every_record_is_printed_or_drawn_by_a_page():
+    used = {name for cells in CELLS.values() for cell in cells for name in cell.printed | cell.drawn}
+    assert used == set(FILES) - set(WITHOUT_PAGE)
