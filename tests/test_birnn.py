@@ -305,6 +305,9 @@ def test_articles_backward_matches_central_differences(cell, lengths):
 def test_article_takes_options_and_names_a_bad_argument():
     params, x = draw_article(gru)
     run = birnn_article.forward(gru, params, x, reset_after=False)
+    both = birnn.forward(gru, params.both, x, reset_after=False).h
+    second = gru.forward(params.second, both, reset_after=False).h  # all three chains take the option
+    np.testing.assert_allclose(run.h, second, **EXACT)
     assert np.abs(run.h - birnn_article.forward(gru, params, x).h).max() > 0.01
     with pytest.raises(TypeError, match=r"params: expected rnnlit.birnn_article.Params, got Params"):
         birnn_article.forward(gru, params.both, x)

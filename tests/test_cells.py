@@ -1,5 +1,7 @@
 """What every NumPy cell must hold. Oracles: its `step`, central differences, sequences run alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -173,6 +175,27 @@ def test_init_draws_from_torchs_range_and_from_the_generator(cell):
     for weight in (a.weight_ih, a.weight_hh):
         assert weight.dtype == np.float32 and 0.11 < np.abs(weight).max() <= 0.125
     assert not a.bias_hh.any()
+
+
+@cells
+def test_every_weight_of_init_is_from_that_range(cell):
+    """Peepholes too; with H = 1024 the bound is 1/32, with I = 16 it would be 1/4."""
+    params = cell.init(16, 1024, rng=np.random.default_rng(3))
+    for name, array in params._asdict().items():
+        if name.startswith("weight"):
+            assert 0.9 / 32 < np.abs(array).max() <= 1 / 32 and abs(array.mean()) < 0.1 / 32
+
+
+@cells
+def test_no_two_gradients_share_memory(cell):
+    """Whoever clips or scales one in place must not change another."""
+    params, x, states = draw(cell)
+    for options in [{}, {"reset_after": False}] if cell is gru else [{}]:
+        run = cell.forward(params, x, *states, lengths=[3, 5], **options)
+        grads = gradients(cell, params, run, draw_weights(cell, run))
+        arrays = [*grads.params, *grads[1:]]
+        assert len(arrays) == len(params) + 1 + len(states)
+        assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2))
 
 
 @cells

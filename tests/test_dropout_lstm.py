@@ -243,6 +243,19 @@ def test_a_reader_trains_with_it_and_evaluates_without_noise(kind):
     np.testing.assert_allclose(grads.cell.weight_hh, want, **DIFFERENCES)
 
 
+def test_evaluation_mixes_with_the_probability_of_each_state():
+    """p_h for h and p for c: two numbers, of which neither may stand for the other."""
+    params, x, h0, c0 = inputs()
+    cell = Dropped("zoneout", 0.2, np.random.default_rng(1), p_h=0.7).eval()
+    h, c = h0, c0
+    run = cell.forward(params, x, h0, c0)
+    for t in range(T):
+        h_new, c_new = lstm.step(params, x[t], h, c)
+        h, c = 0.7 * h + 0.3 * h_new, 0.2 * c + 0.8 * c_new
+        np.testing.assert_allclose(run.h[t], h, **EXACT)
+        np.testing.assert_allclose(run.c[t], c, **EXACT)
+
+
 @every_kind
 def test_the_torch_layer(kind):
     """Weights stay, deepcopy and pickle work, evaluation is NumPy's, gradients reach the parameters."""

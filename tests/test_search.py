@@ -109,6 +109,22 @@ def test_greedy_takes_the_largest_each_time():
     )
 
 
+@pytest.mark.parametrize("search", [greedy, lambda *a: beam(*a, 3)], ids=["greedy", "beam"])
+def test_what_the_model_gives_is_left_as_it_is(search):
+    """A model may hand out rows of a table of its own; one of these sequences ends before the others."""
+    logs = markov(np.random.default_rng(1), V=5)
+    kept, table = logs.copy(), logs[np.array([2, 1, 3])]
+    given_out = table.copy()
+
+    def step(tokens, state):
+        return (table if len(tokens) == 3 else logs[tokens]), state
+
+    table[0] = given_out[0] = np.log([0.96, 0.01, 0.01, 0.01, 0.01])
+    search(step, np.zeros(3), [2, 1, 3], STOP, 6)
+    np.testing.assert_array_equal(logs, kept)
+    np.testing.assert_array_equal(table, given_out)
+
+
 def garden_path():
     """From the start, A is likelier than B (0.6 to 0.4); A goes on in two ways, B in one (0.9).
 
