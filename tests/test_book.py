@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from scripts import run_notebooks
-from tests.book_checks import files, notebook, order, package, text
+from tests.book_checks import files, loops, notebook, order, package, text
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_NOTEBOOK = 500_000  # bytes
@@ -259,6 +259,14 @@ def test_refused_packages_are_really_refused():
     answer = import_with_only(set(), ["rnnlit.lstm"])
     assert answer.returncode != 0
     assert "numpy is refused" in answer.stderr
+
+
+# ---------------------------------------------------------------- the tests
+
+
+def test_no_loop_of_assertions_may_be_idle():
+    tests = {path.relative_to(ROOT).as_posix(): read(path) for path in (ROOT / "tests").rglob("*.py")}
+    assert [finding for name, source in tests.items() for finding in loops.idle(name, source)] == []
 
 
 # ---------------------------------------------------------------- all files

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.book_checks import files, notebook, order, package, records, text
+from tests.book_checks import files, loops, notebook, order, package, records, text
 
 # ---------------------------------------------------------------- the reading order
 
@@ -672,3 +672,45 @@ def test_records_are_followed_through_a_page():
         nothing._replace(drawn={"a.json"}, sentence="The loss falls."),
         nothing,
     ]
+
+
+def idle(body):
+    lines = ["def test():", *body.splitlines()]
+    return loops.idle("a.py", "\n    ".join(lines))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for x in re.findall('a', text):\n    assert x",
+        "for x in sorted(folder.glob('*.py')):\n    assert x",
+        "for x in [x for x in rows if x.big]:\n    np.testing.assert_allclose(x, 1)",
+        "for x in set(rows) - {1}:\n    assert x",
+        "big = [x for x in rows if x.big]\nassert len(rows) > 1\nfor x in big:\n    assert x",
+        "big = filter(None, rows)\nassert all(x > 1 for x in big)",
+        "assert rows and all(x > 1 for x in rows if x.big)",
+        "for x in rows:\n    if x.big:\n        assert x",
+        "for x in rows:\n    if not x.big:\n        continue\n    assert x",
+    ],
+)
+def test_loop_that_may_check_nothing_is_found(body):
+    (finding,) = idle(body)
+    assert "a.py: test loops over" in finding
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for x in rows:\n    assert x",
+        "for x in range(3):\n    if x:\n        assert x\n    else:\n        assert not x",
+        "found = re.findall('a', text)\nassert found\nfor x in found:\n    assert x",
+        "assert len([x for x in rows if x]) == 3",
+        "big = [x for x in rows if x.big]\nassert len(big) == 2 and all(x > 1 for x in big)",
+        "for x in rows:\n    if x.big:\n        assert x\n        seen += 1\nassert seen",
+        "assert [x for x in rows if x.bad] == []",
+        "for x in re.findall('a', text):\n    print(x)",
+        "for x in rows:\n    with pytest.raises(ValueError):\n        f(x)\n    assert x",
+    ],
+)
+def test_other_loops_pass(body):
+    assert idle(body) == []

@@ -181,9 +181,10 @@ def test_init_draws_from_torchs_range_and_from_the_generator(cell):
 def test_every_weight_of_init_is_from_that_range(cell):
     """Peepholes too; with H = 1024 the bound is 1/32, with I = 16 it would be 1/4."""
     params = cell.init(16, 1024, rng=np.random.default_rng(3))
-    for name, array in params._asdict().items():
-        if name.startswith("weight"):
-            assert 0.9 / 32 < np.abs(array).max() <= 1 / 32 and abs(array.mean()) < 0.1 / 32
+    drawn = [array for name, array in params._asdict().items() if name.startswith("weight")]
+    assert len(drawn) == len(params) - 2  # all but the biases
+    for array in drawn:
+        assert 0.9 / 32 < np.abs(array).max() <= 1 / 32 and abs(array.mean()) < 0.1 / 32
 
 
 @cells
