@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from scripts import run_notebooks
-from tests.book_checks import files, loops, notebook, order, package, text
+from tests.book_checks import arithmetic, files, loops, notebook, order, package, text
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_NOTEBOOK = 500_000  # bytes
@@ -185,6 +185,12 @@ def test_labels_that_are_cited_are_there():
 @pytest.mark.parametrize("name", order.pages(TOC))
 def test_nothing_is_cited_by_a_typed_number(name):
     assert text.typed_numbers(page_text(name)) == []
+
+
+def test_numbers_worked_in_formulas_are_right():
+    texts = page_texts()
+    assert {page: wrong for page, content in texts.items() if (wrong := arithmetic.wrong_sums(content))} == {}
+    assert sum(1 for content in texts.values() for _ in arithmetic.equalities(content)) > 60
 
 
 def test_links_within_the_repository_lead_somewhere():

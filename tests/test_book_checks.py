@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.book_checks import files, loops, notebook, order, package, records, text
+from tests.book_checks import arithmetic, files, loops, notebook, order, package, records, text
 
 # ---------------------------------------------------------------- the reading order
 
@@ -714,3 +714,33 @@ def test_loop_that_may_check_nothing_is_found(body):
 )
 def test_other_loops_pass(body):
     assert idle(body) == []
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\tanh(0.5 + 0.500 \cdot (-0.4)) = 0.291",
+        r"\sigma(\ln 3) = 0.750",
+        r"\tanh 1.5 + \tanh(-0.5) = 0.905 - 0.462 = 0.443",
+        r"0.500 \tanh(1.869) = 0.477",
+        r"0.628 \cdot (1 - 0.291^2) = 0.575",
+        r"3^{10} = 59\,049",
+        r"\tfrac12 \cdot 4 + \frac{6}{3} = 4",
+        r"\sqrt{370 \cdot 0.94 \cdot 0.06} = 4.6",
+        r"F = 2 \cdot 6400 \cdot 1024 \cdot 512 \approx 6.7 \cdot 10^9",
+        r"0.73^{50} \approx 10^{-7}",
+        r"2 \cdot 64 \cdot 5 / (4 \cdot 6.5) \approx 25",
+    ],
+)
+def test_sum_that_is_right_passes_and_with_another_digit_does_not(formula):
+    assert list(arithmetic.equalities(f"${formula}$")) and arithmetic.wrong_sums(f"${formula}$") == []
+    digit = next(k for k in reversed(range(len(formula))) if formula[k].isdigit())
+    for other in {"0", "5", "9"} - {formula[digit]}:
+        assert arithmetic.wrong_sums(f"${formula[:digit]}{other}{formula[digit + 1 :]}$")
+
+
+@pytest.mark.parametrize(
+    "formula", ["p = 0.25", r"h_0 = 0.5", r"\sigma(a) = 1/(1+e^{-a})", r"(0.6, 0.8) = g", "x = y = z"]
+)
+def test_formula_with_letters_is_no_sum(formula):
+    assert list(arithmetic.equalities(f"${formula}$")) == []
