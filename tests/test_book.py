@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rnnlit.pages import ledger
 from scripts import run_notebooks
 from tests.book_checks import arithmetic, files, loops, notebook, order, package, text
 
@@ -207,6 +208,26 @@ def test_pictures_have_an_alternative_text(name):
 def test_citations_resolve():
     texts = {**module_sources(), **page_texts()}
     assert text.unresolved_citations(texts, read(ROOT / "book/references.bib")) == []
+
+
+# Papers that are named for what bears their author's name; nothing is taken from them.
+NAMES_OF_THINGS = {"Levenshtein 1966"}
+
+
+def test_papers_are_named_as_the_bibliography_has_them():
+    bibliography = read(ROOT / "book/references.bib")
+    assert len(text.bibliography(bibliography)) == len(text.bibliography_keys(bibliography))
+    assert text.odd_entries(bibliography) == []
+    found = text.papers_without_entry({**module_sources(), **page_texts()}, bibliography)
+    assert [finding for finding in found if not any(name in finding for name in NAMES_OF_THINGS)] == []
+
+
+def test_a_verdict_is_right_where_the_text_says_right():
+    """The verdicts stand in a file of their own; the second column of the chapters' tables says the same."""
+    claims = ledger.read(ROOT / "book").claims()
+    assert len(claims) > 40
+    for claim in claims:
+        assert (claim.verdict == "right") == bool(re.match(r"Right[.,;]", claim.so)), claim
 
 
 # ---------------------------------------------------------------- the package

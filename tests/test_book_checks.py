@@ -708,6 +708,7 @@ def test_loop_that_may_check_nothing_is_found(body):
         "big = [x for x in rows if x.big]\nassert len(big) == 2 and all(x > 1 for x in big)",
         "for x in rows:\n    if x.big:\n        assert x\n        seen += 1\nassert seen",
         "assert [x for x in rows if x.bad] == []",
+        "last = max(x for x in rows if x.big)\nfor x in range(last):\n    assert x",
         "for x in re.findall('a', text):\n    print(x)",
         "for x in rows:\n    with pytest.raises(ValueError):\n        f(x)\n    assert x",
     ],
@@ -744,3 +745,50 @@ def test_sum_that_is_right_passes_and_with_another_digit_does_not(formula):
 )
 def test_formula_with_letters_is_no_sum(formula):
     assert list(arithmetic.equalities(f"${formula}$")) == []
+
+
+PAPERS = """
+@article{elman1990finding,
+  author = {Elman, Jeffrey L.},
+  title = {Finding structure in time},
+  year = {1990},
+}
+@inproceedings{gers2000learning,
+  author = {Gers, Felix A. and Schmidhuber, J{\\"u}rgen and Cummins, Fred},
+  title = {Learning to forget},
+  year = {2000},
+}
+@article{hochreiter1997long,
+  author = {Hochreiter, Sepp and Schmidhuber, J{\\"u}rgen},
+  title = {Long short-term memory},
+  year = {1997},
+}
+"""
+NAMED = """Elman (1990), (Gers, Schmidhuber & Cummins 2000), Gers et al.
+(2000); since Hochreiter & Schmidhuber (1997, p. 2)"""
+
+
+def test_papers_named_as_in_the_bibliography_pass():
+    assert text.odd_entries(PAPERS) == []
+    assert len(text.NAMED_PAPER.findall(NAMED.replace("\n", " "))) == 4
+    assert text.papers_without_entry({"a": NAMED, "b": "In June 2017, version 2.0 of May 2000"}, PAPERS) == []
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("1990", "1991"),
+        ("Cummins", "Cumins"),
+        ("l.\n(2000)", "l.\n(1999)"),
+        ("& Schmidhuber (", "et al. ("),
+        ("Elman", "Elmann"),
+    ],
+)
+def test_paper_named_otherwise_is_found(old, new):
+    (finding,) = text.papers_without_entry({"a": NAMED.replace(old, new)}, PAPERS)
+    assert "names" in finding
+
+
+@pytest.mark.parametrize("old, new", [("{1990}", "{1991}"), ("Gers,", "Graves,"), ("Long short", "Short")])
+def test_entry_whose_key_says_something_else_is_found(old, new):
+    assert len(text.odd_entries(PAPERS.replace(old, new))) == 1

@@ -8,9 +8,13 @@ SEEKERS = frozenset(
     {"filter", "findall", "finditer", "glob", "rglob", "iterdir", "intersection", "difference"}
 )
 
+ONE_VALUE = frozenset({"next", "len", "max", "min", "sum", "any", "all"})  # what they give is no collection
+
 
 def _may_be_empty(node: ast.AST, found: dict[str, ast.AST]) -> str:
     """Return the search in an expression, which may find nothing, or ""; `found` has the names of such."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ONE_VALUE:
+        return ""
     for part in ast.walk(node):
         if isinstance(part, ast.comprehension) and part.ifs:
             return "a comprehension with a condition"

@@ -1,5 +1,6 @@
 """Checks of the pages' text: equations, figures, citations."""
 
+import calendar
 import posixpath
 import re
 from collections import Counter
@@ -183,3 +184,62 @@ def unresolved_citations(texts: Mapping[str, str], bibtex: str) -> list[str]:
     ]
     wrong += [f"the bibliography has {key} {n} times" for key, n in Counter(keys).items() if n > 1]
     return wrong + [f"no page cites {key} of the bibliography" for key in keys if key not in cited]
+
+
+def bibliography(bibtex: str) -> dict[str, dict[str, str]]:
+    """Return the fields of each entry of a BibTeX file by its key, one field a line."""
+    entries = {}
+    for entry in re.split(r"^(?=@)", bibtex, flags=re.M):
+        if head := re.match(r"@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)", entry, flags=re.I):
+            fields = re.findall(r"^\s*(\w+) = \{(.*)\},?\s*$", entry, flags=re.M)
+            entries[head[1]] = {name: value.replace("{", "").replace("}", "") for name, value in fields}
+    return entries
+
+
+def _surnames(authors: str) -> list[str]:
+    """The surnames of `Elman, Jeffrey L. and ...`, or of `Jeffrey L. Elman and ...`."""
+    names = re.split(r"\s+and\s+", re.sub(r"\\.", "", authors))
+    return [name.partition(",")[0].strip() if "," in name else name.split()[-1] for name in names]
+
+
+def odd_entries(bibtex: str) -> list[str]:
+    """Each entry's key is the first author's surname, the year and a word of the title, in small letters."""
+    wrong = []
+    for key, entry in bibliography(bibtex).items():
+        words = re.findall(r"[a-z0-9]+", re.sub(r"[-']", "", entry.get("title", "").lower()))
+        words += re.findall(r"[a-z0-9]+", entry.get("title", "").lower())
+        surname = re.sub(r"[^a-z]", "", _surnames(entry.get("author", "?"))[0].lower())
+        name, year, word = (
+            re.fullmatch(r"([a-z]+)(\d{4})([a-z0-9]+)", key) or re.match("()()()", "")
+        ).groups()
+        if name != surname or year != entry.get("year") or word not in words:
+            wrong.append(f"{key}: its fields are of {surname}, {entry.get('year')}, {entry.get('title')}")
+    return wrong
+
+
+NAME = r"[A-Z][\w'’-]+"
+NAMED_PAPER = re.compile(
+    rf"\b({NAME}(?:, {NAME})+ (?:&|and) {NAME}|{NAME} (?:&|and) {NAME}|{NAME} et al\.|(?<!& ){NAME}),?"
+    r" \(?((?:19|20)\d\d)(?:\)|,| *[;)]|$|\b(?=[ ,;)]))"
+)
+NO_AUTHORS = {*calendar.month_name, "In", "Since", "By"}
+
+
+def papers_without_entry(texts: Mapping[str, str], bibtex: str) -> list[str]:
+    """Each paper that is named by authors and year has them so in the bibliography."""
+    known = [(_surnames(entry["author"]), entry["year"]) for entry in bibliography(bibtex).values()]
+    wrong = []
+    for page, text in texts.items():
+        for words, year in NAMED_PAPER.findall(re.sub(r"\s*\n[\s#]*", " ", text)):
+            names = re.findall(NAME, words)
+            if names[0] in NO_AUTHORS:
+                continue
+            several = words.endswith("et al.")
+            fits = [
+                known_year == year
+                and (authors[0] == names[0] and len(authors) > 2 if several else authors == names)
+                for authors, known_year in known
+            ]
+            if not any(fits):
+                wrong.append(f"{page}: names {words} {year}, and the bibliography has no such paper")
+    return wrong

@@ -214,6 +214,14 @@ def test_save_refuses_metadata(tmp_path, rng, metadata, error):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["cell", "gates", "rnnlit", "cell.lstm"])
+def test_no_metadata_stands_for_what_the_header_says_of_a_model(tmp_path, name):
+    """The header of a model has `cell.lstm`; `cell` beside it would be read as that of one cell."""
+    params = lstm.init(3, 4, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="metadata: expected another name"):
+        weights.save(tmp_path / "model.safetensors", {"lstm": params}, **{name: "gru"})
+
+
 def test_paths_at_the_door(tmp_path, rng):
     params = draw(rnn, rng)
     with pytest.raises(FileNotFoundError, match=r"path: expected a file, found none at .*none\.safetensors"):
