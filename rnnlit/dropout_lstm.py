@@ -27,12 +27,18 @@ from rnnlit.dropout_masks import (
 from rnnlit.lstm import Params
 from rnnlit.tools.checks import (
     check_array,
+    check_backward,
     check_forward,
-    check_gradients,
     check_params,
 )
 from rnnlit.tools.functions import sigmoid
-from rnnlit.tools.sequences import beyond, gradient_of_states, last, product
+from rnnlit.tools.sequences import (
+    clear_padding,
+    gradient_of_states,
+    last,
+    outer_sum,
+    product,
+)
 
 __all__ = [
     "KINDS",
@@ -85,22 +91,17 @@ def forward(
     lengths (B,) for a padded batch.
     TypeError, ValueError: an array of another type, dtype or shape; NaN in x.
     """
-    T, B, H, dtype, lengths = check_forward(
-        params, Params, 4, x, lengths, h0=h0, c0=c0
-    )
-    m = check_masks(masks, T, B, x.shape[2], H, dtype)
-    weight_hh = (
-        params.weight_hh if m.weight_hh is None else m.weight_hh * params.weight_hh
-    )
-    gates = product(_times(m.x, x), params.weight_ih.T) + (
-        params.bias_ih + params.bias_hh
-    )
-    h, c = np.empty((T + 1, B, H), dtype), np.empty((T + 1, B, H), dtype)
-    tanh_c = np.empty((T, B, H), dtype)
-    h[0] = 0.0 if h0 is None else h0
-    c[0] = 0.0 if c0 is None else c0
+    lengths, h0, c0 = check_forward(params, Params, 4, x, lengths, h0=h0, c0=c0)
+    (T, B, I), H = x.shape, params.weight_hh.shape[1]
+    m = check_masks(masks, T, B, I, H, x.dtype)
+    W_ih, W_hh, b_ih, b_hh = params
+    W_hh = _times(m.weight_hh, W_hh)
+    a_x = product(_times(m.x, x), W_ih.T) + (b_ih + b_hh)  # (T, B, 4H)
+    h, c = np.empty((2, T + 1, B, H), x.dtype)  # h[t], c[t]: before step t
+    h[0], c[0] = h0, c0
+    gates, tanh_c = np.empty_like(a_x), np.empty((T, B, H), x.dtype)
     for t in range(T):
-        a = gates[t] + _times(_at(m.h, t), h[t]) @ weight_hh.T
+        a = a_x[t] + _times(_at(m.h, t), h[t]) @ W_hh.T
         i, f, g, o = np.split(a, 4, axis=1)
         i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
         c_new = _times(_at(m.c, t), f * c[t] + i * _times(_at(m.g, t), g))
@@ -112,9 +113,7 @@ def forward(
     read = np.concatenate([h[:1], _times(m.out, h[1:])])
     h_n, c_n, state_n = (last(states, lengths) for states in (read, c, h))
     cells = c[1:].copy()
-    if lengths is not None:
-        padding = beyond(lengths, T)
-        read[1:][padding] = cells[padding] = gates[padding] = 0.0
+    clear_padding(lengths, read[1:], cells, gates)
     return Run(
         read[1:],
         cells,
@@ -152,23 +151,17 @@ def backward(
     dh, dc (T, B, H) are the gradients for run.h and run.c; dh_n, dc_n (B, H) for
     run.h_n and run.c_n; give one at least. Masks are constants.
     """
-    _, H, dtype = check_params(params, Params, 4)
-    T, B, _ = run.h.shape
-    check_gradients((T, B, H), dtype, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
-    outer_h = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
-    outer_c = gradient_of_states(dc, dc_n, run.lengths, run.c.shape)
-    m = run.masks
-    weight_hh = (
-        params.weight_hh if m.weight_hh is None else m.weight_hh * params.weight_hh
-    )
-    da = np.empty((T, B, 4 * H), dtype)
-    dh, dc = np.zeros((B, H), dtype), np.zeros((B, H), dtype)
-    for t in reversed(range(T)):
+    check_backward(params, Params, 4, run, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
+    m, W_ih = run.masks, params.weight_ih
+    W_hh = _times(m.weight_hh, params.weight_hh)
+    dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
+    dc_loss = gradient_of_states(dc, dc_n, run.lengths, run.c)
+    da = np.empty_like(run.gates)
+    dh, dc = np.zeros_like(run.h_n), np.zeros_like(run.c_n)
+    for t in reversed(range(len(da))):
         i, f, g, o = np.split(run.gates[t], 4, axis=1)
-        if outer_h is not None:
-            dh = dh + _times(_at(m.out, t), outer_h[t])
-        if outer_c is not None:
-            dc = dc + outer_c[t]
+        dh = dh + _times(_at(m.out, t), dh_loss[t])
+        dc = dc + dc_loss[t]
         dh_kept, dh_new = _unmix(_at(m.zoneout_h, t), dh)
         dc_kept, dc_new = _unmix(_at(m.zoneout_c, t), dc)
         dc_new = dc_new + dh_new * o * (1 - run.tanh_c[t] ** 2)
@@ -184,14 +177,13 @@ def backward(
             axis=1,
         )
         dc = dc_kept + f * ds
-        dh = dh_kept + _times(_at(m.h, t), da[t] @ weight_hh)
+        dh = dh_kept + _times(_at(m.h, t), da[t] @ W_hh)
 
-    flat, read = da.reshape(T * B, -1), _times(m.h, run.h_before).reshape(T * B, H)
-    dweight_ih = flat.T @ _times(m.x, run.x).reshape(T * B, -1)
-    dweight_hh = _times(m.weight_hh, flat.T @ read)
-    dbias = flat.sum(0)
-    grads = Params(dweight_ih, dweight_hh, dbias, dbias.copy())
-    return lstm.Grads(grads, _times(m.x, product(da, params.weight_ih)), dh, dc)
+    dW_ih = outer_sum(da, _times(m.x, run.x))
+    dW_hh = _times(m.weight_hh, outer_sum(da, _times(m.h, run.h_before)))
+    db = da.sum((0, 1))
+    grads = Params(dW_ih, dW_hh, db, db.copy())
+    return lstm.Grads(grads, _times(m.x, product(da, W_ih)), dh, dc)
 
 
 class Dropped:

@@ -14,14 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit.tools.checks import (
+    check_backward,
     check_forward,
-    check_gradients,
     check_init,
-    check_params,
     check_step,
 )
 from rnnlit.tools.functions import sigmoid
-from rnnlit.tools.sequences import beyond, gradient_of_states, last, product
+from rnnlit.tools.sequences import (
+    clear_padding,
+    gradient_of_states,
+    last,
+    outer_sum,
+    product,
+)
 
 
 class Params(NamedTuple):
@@ -92,15 +97,18 @@ def step(
     x (B, I), h (B, H)  ->  (B, H)
     """
     check_step(params, Params, 3, x, h=h)
-    weight_hr, weight_hz, weight_hn = np.split(params.weight_hh, 3)
-    bias_hr, bias_hz, bias_hn = np.split(params.bias_hh, 3)
-    a_r, a_z, a_n = np.split(x @ params.weight_ih.T + params.bias_ih, 3, axis=1)
-    r = sigmoid(a_r + h @ weight_hr.T + bias_hr)
-    z = sigmoid(a_z + h @ weight_hz.T + bias_hz)
+    W_ih, W_hh, b_ih, b_hh = params
+    W_hr, W_hz, W_hn = np.split(W_hh, 3)
+    b_hr, b_hz, b_hn = np.split(b_hh, 3)
+    x_r, x_z, x_n = np.split(x @ W_ih.T + b_ih, 3, axis=1)
+    r = sigmoid(x_r + h @ W_hr.T + b_hr)
+    z = sigmoid(x_z + h @ W_hz.T + b_hz)
     if reset_after:
-        n = np.tanh(a_n + r * (h @ weight_hn.T + bias_hn))
+        q = h @ W_hn.T + b_hn
+        n = np.tanh(x_n + r * q)
     else:
-        n = np.tanh(a_n + (r * h) @ weight_hn.T + bias_hn)
+        p = r * h
+        n = np.tanh(x_n + p @ W_hn.T + b_hn)
     return (1 - z) * n + z * h
 
 
@@ -112,60 +120,46 @@ def forward(
     *,
     reset_after: bool = True,
 ) -> Run:
-    """Run over whole sequences: `step` T times, all input products taken in one.
+    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+
+        r_t, z_t = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+        n_t = tanh(W_in x_t + b_in + r_t q_t),  q_t = W_hn h_{t-1} + b_hn    reset_after
+        n_t = tanh(W_in x_t + b_in + W_hn p_t + b_hn),  p_t = r_t h_{t-1}    without
+        h_t = (1 - z_t) n_t + z_t h_{t-1}
 
     x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <=
     T, in any order, for a padded batch. All arrays share the dtype of the
     parameters, float32 or float64. The Run keeps 5·T·B·H numbers beside the input.
 
-    Without reset_after, the candidate has to wait for r, which costs a second
-    product in every step.
-
     TypeError, ValueError: an array of another type, dtype or shape; NaN in x;
     lengths out of range.
     """
-    T, B, H, dtype, lengths = check_forward(params, Params, 3, x, lengths, h0=h0)
-
-    # sigma(a) = tanh(a/2)/2 + 1/2, so the rows of r and z are halved.
-    half = np.repeat(np.array([0.5, 0.5, 1.0], dtype), H)
-    weight_ih, weight_hh = (half[:, None] * w for w in params[:2])
-    bias_ih, bias_hh = half * params.bias_ih, half * params.bias_hh
-    gates_bias = bias_ih[: 2 * H] + bias_hh[: 2 * H]
-    bias_in, bias_hn = bias_ih[2 * H :], bias_hh[2 * H :]
-
-    gates = product(x, weight_ih.T)
-    h, inner = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype)
-    h[0] = 0.0 if h0 is None else h0
-    rows = 3 * H if reset_after else 2 * H  # of weight_hh that h itself meets
-    recurrent, part = np.empty((B, rows), dtype), np.empty((B, H), dtype)
+    lengths, h0 = check_forward(params, Params, 3, x, lengths, h0=h0)
+    W_ih, W_hh, b_ih, b_hh = params
+    (T, B, _), H = x.shape, W_hh.shape[1]
+    x_r, x_z, x_n = np.split(product(x, W_ih.T), 3, axis=2)  # (T, B, H) each
+    W_hr, W_hz, W_hn = np.split(W_hh, 3)  # (H, H) each
+    b_r, b_z, _ = np.split(b_ih + b_hh, 3)
+    b_in, b_hn = b_ih[2 * H :], b_hh[2 * H :]  # apart: b_hn stands inside the reset
+    h = np.empty((T + 1, B, H), x.dtype)  # h[t] is the state before step t
+    h[0] = h0
+    p, q = np.empty((T, B, H), x.dtype), np.empty((T, B, H), x.dtype)
+    gates = np.empty((T, B, 3 * H), x.dtype)
+    r, z, n = np.split(gates, 3, axis=2)  # views: what r gets stands in gates
     for t in range(T):
-        rz, n = gates[t, :, : 2 * H], gates[t, :, 2 * H :]
-        np.matmul(h[t], weight_hh[:rows].T, out=recurrent)
-        rz += recurrent[:, : 2 * H]
-        rz += gates_bias
-        np.tanh(rz, out=rz)
-        rz *= 0.5
-        rz += 0.5
-        r, z = rz[:, :H], rz[:, H:]
-        n += bias_in
+        r[t] = sigmoid(x_r[t] + h[t] @ W_hr.T + b_r)
+        z[t] = sigmoid(x_z[t] + h[t] @ W_hz.T + b_z)
         if reset_after:
-            np.add(recurrent[:, 2 * H :], bias_hn, out=inner[t])
-            n += np.multiply(r, inner[t], out=part)
+            q[t] = h[t] @ W_hn.T + b_hn
+            n[t] = np.tanh(x_n[t] + b_in + r[t] * q[t])
         else:
-            np.multiply(r, h[t], out=inner[t])
-            n += np.matmul(inner[t], weight_hh[2 * H :].T, out=part)
-            n += bias_hn
-        np.tanh(n, out=n)
-        np.subtract(h[t], n, out=part)
-        part *= z
-        np.add(n, part, out=h[t + 1])  # n + z (h - n), the same with one product
+            p[t] = r[t] * h[t]
+            n[t] = np.tanh(x_n[t] + b_in + p[t] @ W_hn.T + b_hn)
+        h[t + 1] = (1 - z[t]) * n[t] + z[t] * h[t]
 
     h_n = last(h, lengths)
-    if lengths is not None:
-        padding = beyond(lengths, T)
-        for states in (h[1:], gates):
-            states[padding] = 0.0
-    kept = (inner, None) if reset_after else (None, inner)
+    clear_padding(lengths, h[1:], gates)
+    kept = (q, None) if reset_after else (None, p)
     return Run(h[1:], gates, h_n, x, lengths, h[:-1], *kept)
 
 
@@ -175,68 +169,51 @@ def backward(
     dh: np.ndarray | None = None,
     dh_n: np.ndarray | None = None,
 ) -> Grads:
-    """Backpropagation through time, with nothing truncated. At each step:
+    """Backpropagation through time, with nothing truncated, t = T to 1:
 
-        dn = dh (1 - z) (1 - n^2)      dz = dh (h_{t-1} - n) z (1 - z)
-        dh_{t-1} = dh z + W_hr^T dr + W_hz^T dz + what comes through the candidate
+        dn_t = dh_t (1 - z_t) (1 - n_t^2)
+        dz_t = dh_t (h_{t-1} - n_t) z_t (1 - z_t)
+        dh_{t-1} = dh_loss_{t-1} + dh_t z_t + W_hr^T dr_t + W_hz^T dz_t + through n_t:
 
-        with reset_after    dq = dn r            dr = dq q (1 - r),  q = W_hn h + b_hn
-                            the candidate sends back  W_hn^T dq
-        without             dp = W_hn^T dn       dr = dp h_{t-1} r (1 - r)
-                            the candidate sends back  dp r
+        reset_after   dq_t = dn_t r_t        dr_t = dn_t q_t r_t (1 - r_t)
+                      through n_t:  W_hn^T dq_t
+        without       dp_t = W_hn^T dn_t     dr_t = dp_t h_{t-1} r_t (1 - r_t)
+                      through n_t:  dp_t r_t
 
-    dh (T, B, H) is dL/d(run.h); dh_n (B, H) is dL/d(run.h_n); give one of them or
-    both. What is given at the padding has no effect. Beside the Run it takes
-    5·T·B·H numbers at most, and T·B·H more where lengths or last states are in play.
+    The weights are summed over time: W_ih from [dr; dz; dn], W_hh from [dr; dz; dq].
+    Without reset_after dq = dn, and what W_hn has read is p. dh_loss is what the
+    loss itself gives: dh (T, B, H) is dL/d(run.h), dh_n (B, H) is dL/d(run.h_n); give
+    one of them or both. What is given at the padding has no effect. Beside the Run
+    it takes 5·T·B·H numbers at most, and T·B·H more where lengths or last states are
+    in play.
     """
-    _, H, dtype = check_params(params, Params, 3)
-    T, B, _ = run.h.shape
-    check_gradients((T, B, H), dtype, dh=dh, dh_n=dh_n)
-    outer = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
-    assert outer is not None
-
-    # Blocks q r z n: the first three are the gradient at W_hh h, the last three at
-    # W_ih x. So W_hh is wanted in the order n r z.
-    da = np.empty((T, B, 4 * H), dtype)
-    weight_nrz = np.roll(params.weight_hh, H, axis=0)
-    weight_hn, weight_rz = weight_nrz[:H], weight_nrz[H:]
-    dh, part, rest = (np.zeros((B, H), dtype) for _ in range(3))
-    for t in reversed(range(T)):
-        r, z, n = (run.gates[t, :, k * H : (k + 1) * H] for k in range(3))
-        dq, dr, dz, dn = (da[t, :, k * H : (k + 1) * H] for k in range(4))
-        dh += outer[t]
-        np.subtract(1.0, z, out=rest)
-        np.subtract(run.h_before[t], n, out=dz)
-        dz *= dh
-        dz *= z
-        dz *= rest
-        np.multiply(dh, rest, out=dn)
-        np.multiply(n, n, out=part)
-        dn *= np.subtract(1.0, part, out=part)
-        dh *= z
-        np.subtract(1.0, r, out=rest)
-        if run.recurrent is not None:
-            np.multiply(dn, r, out=dq)
-            np.multiply(dq, run.recurrent[t], out=dr)
-            dr *= rest
-            dh += np.matmul(da[t, :, : 3 * H], weight_nrz, out=part)
+    check_backward(params, Params, 3, run, dh=dh, dh_n=dh_n)
+    W_ih, W_hh, _, _ = params
+    W_hr, W_hz, W_hn = np.split(W_hh, 3)
+    dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
+    h_before, p, q = run.h_before, run.reset_h, run.recurrent
+    r, z, n = np.split(run.gates, 3, axis=2)
+    da, dq = np.empty_like(run.gates), np.empty_like(run.h)
+    dr, dz, dn = np.split(da, 3, axis=2)  # views: what dr gets stands in da
+    dh = np.zeros_like(run.h_n)
+    for t in reversed(range(len(da))):
+        dh = dh + dh_loss[t]
+        dn[t] = dh * (1 - z[t]) * (1 - n[t] ** 2)
+        dz[t] = dh * (h_before[t] - n[t]) * z[t] * (1 - z[t])
+        if q is not None:  # with reset_after
+            dq[t] = dn[t] * r[t]
+            dr[t] = dn[t] * q[t] * r[t] * (1 - r[t])
+            through_n = dq[t] @ W_hn
         else:
-            np.matmul(dn, weight_hn, out=part)
-            part *= r
-            dh += part
-            np.multiply(part, run.h_before[t], out=dr)
-            dr *= rest
-            dh += np.matmul(da[t, :, H : 3 * H], weight_rz, out=part)
+            dq[t] = dn[t]
+            dp = dq[t] @ W_hn
+            dr[t] = dp * h_before[t] * r[t] * (1 - r[t])
+            through_n = dp * r[t]
+        dh = dh * z[t] + dr[t] @ W_hr + dz[t] @ W_hz + through_n
 
-    flat = da.reshape(T * B, 4 * H)
-    flat_h, flat_x = run.h_before.reshape(T * B, H), run.x.reshape(T * B, -1)
-    at_input, bias_ih = flat[:, H:], flat[:, H:].sum(0)
-    if run.reset_h is None:
-        weight_hh = np.roll(flat[:, : 3 * H].T @ flat_h, -H, axis=0)
-        bias_hh = np.concatenate([bias_ih[: 2 * H], flat[:, :H].sum(0)])
-    else:
-        through_n = flat[:, 3 * H :].T @ run.reset_h.reshape(T * B, H)
-        weight_hh = np.concatenate([flat[:, H : 3 * H].T @ flat_h, through_n])
-        bias_hh = bias_ih.copy()
-    grads = Params(at_input.T @ flat_x, weight_hh, bias_ih, bias_hh)
-    return Grads(grads, (at_input @ params.weight_ih).reshape(run.x.shape), dh)
+    dW_hr, dW_hz = outer_sum(dr, h_before), outer_sum(dz, h_before)
+    dW_hn = outer_sum(dq, h_before if p is None else p)
+    dW_ih, dW_hh = outer_sum(da, run.x), np.concatenate([dW_hr, dW_hz, dW_hn])
+    db_ih = da.sum((0, 1))
+    db_hh = np.concatenate([db_ih[: 2 * len(W_hn)], dq.sum((0, 1))])
+    return Grads(Params(dW_ih, dW_hh, db_ih, db_hh), product(da, W_ih), dh)

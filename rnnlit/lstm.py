@@ -14,19 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit.tools.checks import (
+    check_backward,
     check_forward,
-    check_gradients,
     check_init,
-    check_params,
     check_step,
 )
 from rnnlit.tools.functions import sigmoid
 from rnnlit.tools.sequences import (
-    beyond,
+    clear_padding,
     gradient_of_states,
     last,
+    outer_sum,
     product,
-    weight_gradients,
 )
 
 
@@ -108,8 +107,8 @@ def step(
     x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_step(params, Params, 4, x, h=h, c=c)
-    bias = params.bias_ih + params.bias_hh
-    a = x @ params.weight_ih.T + h @ params.weight_hh.T + bias
+    W_ih, W_hh, b_ih, b_hh = params
+    a = x @ W_ih.T + b_ih + h @ W_hh.T + b_hh
     i, f, g, o = np.split(a, 4, axis=1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     h = sigmoid(o) * np.tanh(c)
@@ -123,55 +122,40 @@ def forward(
     c0: np.ndarray | None = None,
     lengths: Any = None,
 ) -> Run:
-    """Run over whole sequences: `step` T times, all input products taken in one.
+    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+
+        i_t, f_t, o_t = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+        g_t           = tanh (W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+        c_t = f_t c_{t-1} + i_t g_t        h_t = o_t tanh(c_t)
 
     x (T, B, I); h0, c0 (B, H), zero if not given; lengths (B,) integers, 1 <=
     length <= T, in any order, for a padded batch. All arrays share the dtype of the
     parameters, float32 or float64. The Run keeps 7·T·B·H numbers beside the input.
 
-    All four gates come from one tanh, since sigma(a) = tanh(a/2)/2 + 1/2: the rows
-    of i, f, o are halved before it.
-
     TypeError, ValueError: an array of another type, dtype or shape; NaN in x;
     lengths out of range.
     """
-    T, B, H, dtype, lengths = check_forward(
-        params, Params, 4, x, lengths, h0=h0, c0=c0
-    )
-
-    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], dtype), H)
-    shift = np.repeat(np.array([0.5, 0.5, 0.0, 0.5], dtype), H)
-    weight_ih, weight_hh = (
-        half[:, None] * params.weight_ih,
-        half[:, None] * params.weight_hh,
-    )
-    bias = half * (params.bias_ih + params.bias_hh)
-
-    gates = product(x, weight_ih.T)
-    blocks = gates.reshape(T, B, 4, H).swapaxes(1, 2)
-    h, c = np.empty((T + 1, B, H), dtype), np.empty((T + 1, B, H), dtype)
-    tanh_c = np.empty((T, B, H), dtype)
-    h[0] = 0.0 if h0 is None else h0
-    c[0] = 0.0 if c0 is None else c0
-    recurrent, written = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
+    lengths, h0, c0 = check_forward(params, Params, 4, x, lengths, h0=h0, c0=c0)
+    W_ih, W_hh, b_ih, b_hh = params
+    (T, B, _), H = x.shape, W_hh.shape[1]
+    x_i, x_f, x_g, x_o = np.split(product(x, W_ih.T), 4, axis=2)  # (T, B, H) each
+    W_hi, W_hf, W_hg, W_ho = np.split(W_hh, 4)  # (H, H) each
+    b_i, b_f, b_g, b_o = np.split(b_ih + b_hh, 4)
+    h, c = np.empty((2, T + 1, B, H), x.dtype)  # h[t], c[t]: before step t
+    h[0], c[0] = h0, c0
+    gates, tanh_c = np.empty((T, B, 4 * H), x.dtype), np.empty((T, B, H), x.dtype)
+    i, f, g, o = np.split(gates, 4, axis=2)  # views: what i gets stands in gates
     for t in range(T):
-        a = gates[t]
-        a += np.matmul(h[t], weight_hh.T, out=recurrent)
-        a += bias
-        np.tanh(a, out=a)
-        a *= half
-        a += shift
-        i, f, g, o = blocks[t]
-        np.multiply(f, c[t], out=c[t + 1])
-        c[t + 1] += np.multiply(i, g, out=written)
-        np.tanh(c[t + 1], out=tanh_c[t])
-        np.multiply(o, tanh_c[t], out=h[t + 1])
+        i[t] = sigmoid(x_i[t] + h[t] @ W_hi.T + b_i)
+        f[t] = sigmoid(x_f[t] + h[t] @ W_hf.T + b_f)
+        g[t] = np.tanh(x_g[t] + h[t] @ W_hg.T + b_g)
+        o[t] = sigmoid(x_o[t] + h[t] @ W_ho.T + b_o)
+        c[t + 1] = f[t] * c[t] + i[t] * g[t]
+        tanh_c[t] = np.tanh(c[t + 1])
+        h[t + 1] = o[t] * tanh_c[t]
 
     h_n, c_n = last(h, lengths), last(c, lengths)
-    if lengths is not None:
-        padding = beyond(lengths, T)
-        for states in (h[1:], c[1:], gates):
-            states[padding] = 0.0
+    clear_padding(lengths, h[1:], c[1:], gates)
     return Run(h[1:], c[1:], gates, h_n, c_n, x, lengths, h[:-1], c[:-1], tanh_c)
 
 
@@ -183,51 +167,40 @@ def backward(
     dh_n: np.ndarray | None = None,
     dc_n: np.ndarray | None = None,
 ) -> Grads:
-    """Backpropagation through time, with nothing truncated. At each step:
+    """Backpropagation through time, with nothing truncated, t = T to 1:
 
-        dc += dh o (1 - tanh(c)^2)
-        da  = [dc g,  dc c_{t-1},  dc i,  dh tanh(c)] times the slope of i, f, g, o
-        dc_{t-1} = dc f        dh_{t-1} = W_hh^T da
+        dh_t = dh_loss_t + W_hh^T da_{t+1}
+        dc_t = dc_loss_t + dc_{t+1} f_{t+1} + dh_t o_t (1 - tanh(c_t)^2)
+        di_t = dc_t g_t i_t (1 - i_t)        df_t = dc_t c_{t-1} f_t (1 - f_t)
+        dg_t = dc_t i_t (1 - g_t^2)          do_t = dh_t tanh(c_t) o_t (1 - o_t)
+        da_t = [di_t; df_t; dg_t; do_t]      dx_t = W_ih^T da_t
+        dW_ih = sum_t da_t x_t^T,   dW_hh = sum_t da_t h_{t-1}^T,   db = sum_t da_t
 
-    dh, dc (T, B, H) are the gradients of the loss for run.h and run.c; dh_n, dc_n
-    (B, H) those for run.h_n and run.c_n; give one at least. What is given at the
-    padding has no effect. Beside the Run it takes 4·T·B·H numbers, and T·B·H more
-    for each of h and c where lengths or last states are in play.
+    dh_loss and dc_loss are what the loss itself gives: dh, dc (T, B, H) are its
+    gradients for run.h and run.c; dh_n, dc_n (B, H) those for run.h_n and run.c_n;
+    give one at least. What is given at the padding has no effect. Beside the Run it
+    takes 4·T·B·H numbers, and T·B·H more for each of h and c where lengths or last
+    states are in play.
     """
-    _, H, dtype = check_params(params, Params, 4)
-    T, B, _ = run.h.shape
-    check_gradients((T, B, H), dtype, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
-    outer_h = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
-    outer_c = gradient_of_states(dc, dc_n, run.lengths, run.c.shape)
+    check_backward(params, Params, 4, run, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
+    W_ih, W_hh, _, _ = params
+    dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
+    dc_loss = gradient_of_states(dc, dc_n, run.lengths, run.c)
+    c_before, tanh_c = run.c_before, run.tanh_c
+    i, f, g, o = np.split(run.gates, 4, axis=2)
+    da = np.empty_like(run.gates)
+    di, df, dg, do = np.split(da, 4, axis=2)  # views: what di gets stands in da
+    dh, dc = np.zeros_like(run.h_n), np.zeros_like(run.c_n)
+    for t in reversed(range(len(da))):
+        dh = dh + dh_loss[t]
+        dc = dc + dc_loss[t] + dh * o[t] * (1 - tanh_c[t] ** 2)
+        di[t] = dc * g[t] * i[t] * (1 - i[t])
+        df[t] = dc * c_before[t] * f[t] * (1 - f[t])
+        dg[t] = dc * i[t] * (1 - g[t] ** 2)
+        do[t] = dh * tanh_c[t] * o[t] * (1 - o[t])
+        dc = dc * f[t]
+        dh = da[t] @ W_hh
 
-    is_tanh = np.repeat(np.array([0.0, 0.0, 1.0, 0.0], dtype), H)
-    da = np.empty((T, B, 4 * H), dtype)
-    blocks, dblocks = (
-        array.reshape(T, B, 4, H).swapaxes(1, 2) for array in (run.gates, da)
-    )
-    dh, dc = np.zeros((B, H), dtype), np.zeros((B, H), dtype)
-    slope, through_h = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
-    for t in reversed(range(T)):
-        i, f, g, o = blocks[t]
-        di, df, dg, do = dblocks[t]
-        if outer_h is not None:
-            dh += outer_h[t]
-        if outer_c is not None:
-            dc += outer_c[t]
-        np.multiply(run.h[t], run.tanh_c[t], out=through_h)
-        np.subtract(
-            o, through_h, out=through_h
-        )  # o (1 - tanh(c)^2), since h = o tanh(c)
-        dc += np.multiply(dh, through_h, out=through_h)
-        np.multiply(dc, g, out=di)
-        np.multiply(dc, run.c_before[t], out=df)
-        np.multiply(dc, i, out=dg)
-        np.multiply(dh, run.tanh_c[t], out=do)
-        # A sigmoid's slope is (1 - y) y, a tanh's is (1 - y)(y + 1).
-        da[t] *= np.subtract(1.0, run.gates[t], out=slope)
-        da[t] *= np.add(run.gates[t], is_tanh, out=slope)
-        dc *= f
-        np.matmul(da[t], params.weight_hh, out=dh)
-
-    grads = Params(*weight_gradients(da, run))
-    return Grads(grads, product(da, params.weight_ih), dh, dc)
+    dW_ih, dW_hh = outer_sum(da, run.x), outer_sum(da, run.h_before)
+    db = da.sum((0, 1))
+    return Grads(Params(dW_ih, dW_hh, db, db.copy()), product(da, W_ih), dh, dc)

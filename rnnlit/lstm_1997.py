@@ -15,19 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit.tools.checks import (
+    check_backward,
     check_forward,
-    check_gradients,
     check_init,
-    check_params,
     check_step,
 )
 from rnnlit.tools.functions import sigmoid
 from rnnlit.tools.sequences import (
-    beyond,
+    clear_padding,
     gradient_of_states,
     last,
+    outer_sum,
     product,
-    weight_gradients,
 )
 
 
@@ -107,8 +106,8 @@ def step(
     x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_step(params, Params, 3, x, h=h, c=c)
-    bias = params.bias_ih + params.bias_hh
-    a = x @ params.weight_ih.T + h @ params.weight_hh.T + bias
+    W_ih, W_hh, b_ih, b_hh = params
+    a = x @ W_ih.T + b_ih + h @ W_hh.T + b_hh
     i, g, o = np.split(a, 3, axis=1)
     c = c + sigmoid(i) * squash_input(g)
     h = sigmoid(o) * squash_cell(c)
@@ -122,7 +121,11 @@ def forward(
     c0: np.ndarray | None = None,
     lengths: Any = None,
 ) -> Run:
-    """Run over whole sequences: `step`, T times.
+    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+
+        i_t, o_t = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+        g_t      = 4 sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh) - 2
+        c_t = c_{t-1} + i_t g_t        h_t = o_t (2 sigma(c_t) - 1)
 
     x (T, B, I); h0, c0 (B, H), zero if not given; lengths (B,) integers, 1 <=
     length <= T, in any order, for a padded batch. All arrays share the dtype of the
@@ -131,28 +134,25 @@ def forward(
     TypeError, ValueError: an array of another type, dtype or shape; NaN in x;
     lengths out of range.
     """
-    T, B, H, dtype, lengths = check_forward(
-        params, Params, 3, x, lengths, h0=h0, c0=c0
-    )
-
-    gates = product(x, params.weight_ih.T)
-    h, c = np.empty((T + 1, B, H), dtype), np.empty((T + 1, B, H), dtype)
-    h[0] = 0.0 if h0 is None else h0
-    c[0] = 0.0 if c0 is None else c0
-    bias = params.bias_ih + params.bias_hh
+    lengths, h0, c0 = check_forward(params, Params, 3, x, lengths, h0=h0, c0=c0)
+    W_ih, W_hh, b_ih, b_hh = params
+    (T, B, _), H = x.shape, W_hh.shape[1]
+    x_i, x_g, x_o = np.split(product(x, W_ih.T), 3, axis=2)  # (T, B, H) each
+    W_hi, W_hg, W_ho = np.split(W_hh, 3)  # (H, H) each
+    b_i, b_g, b_o = np.split(b_ih + b_hh, 3)
+    h, c = np.empty((2, T + 1, B, H), x.dtype)  # h[t], c[t]: before step t
+    h[0], c[0] = h0, c0
+    gates = np.empty((T, B, 3 * H), x.dtype)
+    i, g, o = np.split(gates, 3, axis=2)  # views: what i gets stands in gates
     for t in range(T):
-        a = gates[t]
-        a += h[t] @ params.weight_hh.T + bias
-        i, g, o = (a[:, k * H : (k + 1) * H] for k in range(3))
-        i[:], g[:], o[:] = sigmoid(i), squash_input(g), sigmoid(o)
-        c[t + 1] = c[t] + i * g
-        h[t + 1] = o * squash_cell(c[t + 1])
+        i[t] = sigmoid(x_i[t] + h[t] @ W_hi.T + b_i)
+        g[t] = squash_input(x_g[t] + h[t] @ W_hg.T + b_g)
+        o[t] = sigmoid(x_o[t] + h[t] @ W_ho.T + b_o)
+        c[t + 1] = c[t] + i[t] * g[t]
+        h[t + 1] = o[t] * squash_cell(c[t + 1])
 
     h_n, c_n = last(h, lengths), last(c, lengths)
-    if lengths is not None:
-        padding = beyond(lengths, T)
-        for states in (h[1:], c[1:], gates):
-            states[padding] = 0.0
+    clear_padding(lengths, h[1:], c[1:], gates)
     return Run(h[1:], c[1:], gates, h_n, c_n, x, lengths, h[:-1])
 
 
@@ -164,41 +164,35 @@ def backward(
     dh_n: np.ndarray | None = None,
     dc_n: np.ndarray | None = None,
 ) -> Grads:
-    """Backpropagation through time, with nothing truncated:
+    """Backpropagation through time, with nothing truncated, t = T to 1; s_t = h(c_t):
 
-        dc += dh o (1 - h(c)^2)/2
-        da  = [dc g i (1-i),  dc i (1 - g^2/4),  dh h(c) o (1-o)]
-        dc_{t-1} = dc        dh_{t-1} = W_hh^T da
+        dh_t = dh_loss_t + W_hh^T da_{t+1}
+        dc_t = dc_loss_t + dc_{t+1} + dh_t o_t (1 - s_t^2) / 2
+        di_t = dc_t g_t i_t (1 - i_t)           dg_t = dc_t i_t (1 - g_t^2 / 4)
+        do_t = dh_t s_t o_t (1 - o_t)           da_t = [di_t; dg_t; do_t]
 
     The cell's gradient travels back unchanged: the "constant error carousel" of the
-    paper. dh, dc (T, B, H) are the gradients of the loss for run.h and run.c; dh_n,
-    dc_n (B, H) those for run.h_n and run.c_n; give one at least. What is given at
-    the padding has no effect.
+    paper. dh_loss and dc_loss are what the loss itself gives: dh, dc (T, B, H) are
+    its gradients for run.h and run.c; dh_n, dc_n (B, H) those for run.h_n and
+    run.c_n; give one at least. What is given at the padding has no effect.
     """
-    _, H, dtype = check_params(params, Params, 3)
-    T, B, _ = run.h.shape
-    check_gradients((T, B, H), dtype, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
-    outer_h = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
-    outer_c = gradient_of_states(dc, dc_n, run.lengths, run.c.shape)
+    check_backward(params, Params, 3, run, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
+    W_ih, W_hh, _, _ = params
+    dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
+    dc_loss = gradient_of_states(dc, dc_n, run.lengths, run.c)
+    i, g, o = np.split(run.gates, 3, axis=2)
+    da = np.empty_like(run.gates)
+    di, dg, do = np.split(da, 3, axis=2)  # views: what di gets stands in da
+    dh, dc = np.zeros_like(run.h_n), np.zeros_like(run.c_n)
+    for t in reversed(range(len(da))):
+        s = squash_cell(run.c[t])
+        dh = dh + dh_loss[t]
+        dc = dc + dc_loss[t] + dh * o[t] * (1 - s**2) / 2
+        di[t] = dc * g[t] * i[t] * (1 - i[t])
+        dg[t] = dc * i[t] * (1 - g[t] ** 2 / 4)
+        do[t] = dh * s * o[t] * (1 - o[t])
+        dh = da[t] @ W_hh
 
-    da = np.empty((T, B, 3 * H), dtype)
-    dh, dc = np.zeros((B, H), dtype), np.zeros((B, H), dtype)
-    for t in reversed(range(T)):
-        i, g, o = (run.gates[t, :, k * H : (k + 1) * H] for k in range(3))
-        if outer_h is not None:
-            dh = dh + outer_h[t]
-        if outer_c is not None:
-            dc = dc + outer_c[t]
-        squashed = squash_cell(run.c[t])
-        dc = dc + dh * o * 0.5 * (1 - squashed**2)
-        da[t] = np.hstack(
-            [
-                dc * g * i * (1 - i),
-                dc * i * (1 - g**2 / 4),
-                dh * squashed * o * (1 - o),
-            ]
-        )
-        dh = da[t] @ params.weight_hh
-
-    grads = Params(*weight_gradients(da, run))
-    return Grads(grads, product(da, params.weight_ih), dh, dc)
+    dW_ih, dW_hh = outer_sum(da, run.x), outer_sum(da, run.h_before)
+    db = da.sum((0, 1))
+    return Grads(Params(dW_ih, dW_hh, db, db.copy()), product(da, W_ih), dh, dc)

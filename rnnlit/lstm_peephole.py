@@ -12,19 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit import lstm
-from rnnlit.tools.checks import (
-    check_forward,
-    check_gradients,
-    check_params,
-    check_step,
-)
+from rnnlit.tools.checks import check_backward, check_forward, check_step
 from rnnlit.tools.functions import sigmoid
 from rnnlit.tools.sequences import (
-    beyond,
+    clear_padding,
     gradient_of_states,
     last,
+    outer_sum,
     product,
-    weight_gradients,
 )
 
 
@@ -96,12 +91,12 @@ def step(
     x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_step(params, Params, 4, x, h=h, c=c)
-    bias = params.bias_ih + params.bias_hh
-    a = x @ params.weight_ih.T + h @ params.weight_hh.T + bias
+    W_ih, W_hh, b_ih, b_hh, w_ci, w_cf, w_co = params
+    a = x @ W_ih.T + b_ih + h @ W_hh.T + b_hh
     i, f, g, o = np.split(a, 4, axis=1)
-    i, f = sigmoid(i + params.weight_ci * c), sigmoid(f + params.weight_cf * c)
+    i, f = sigmoid(i + w_ci * c), sigmoid(f + w_cf * c)
     c = f * c + i * np.tanh(g)
-    h = sigmoid(o + params.weight_co * c) * np.tanh(c)
+    h = sigmoid(o + w_co * c) * np.tanh(c)
     return h, c
 
 
@@ -112,7 +107,13 @@ def forward(
     c0: np.ndarray | None = None,
     lengths: Any = None,
 ) -> Run:
-    """Run over whole sequences: `step`, T times.
+    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+
+    With a_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh,
+
+        i_t = sigma(a_i + w_ci c_{t-1})       g_t = tanh(a_g)
+        f_t = sigma(a_f + w_cf c_{t-1})       c_t = f_t c_{t-1} + i_t g_t
+        o_t = sigma(a_o + w_co c_t)           h_t = o_t tanh(c_t)
 
     x (T, B, I); h0, c0 (B, H), zero if not given; lengths (B,) integers, 1 <=
     length <= T, in any order, for a padded batch. All arrays share the dtype of the
@@ -121,31 +122,26 @@ def forward(
     TypeError, ValueError: an array of another type, dtype or shape; NaN in x;
     lengths out of range.
     """
-    T, B, H, dtype, lengths = check_forward(
-        params, Params, 4, x, lengths, h0=h0, c0=c0
-    )
-
-    gates = product(x, params.weight_ih.T)
-    h, c = np.empty((T + 1, B, H), dtype), np.empty((T + 1, B, H), dtype)
-    h[0] = 0.0 if h0 is None else h0
-    c[0] = 0.0 if c0 is None else c0
-    bias = params.bias_ih + params.bias_hh
+    lengths, h0, c0 = check_forward(params, Params, 4, x, lengths, h0=h0, c0=c0)
+    W_ih, W_hh, b_ih, b_hh, w_ci, w_cf, w_co = params
+    (T, B, _), H = x.shape, W_hh.shape[1]
+    x_i, x_f, x_g, x_o = np.split(product(x, W_ih.T), 4, axis=2)  # (T, B, H) each
+    W_hi, W_hf, W_hg, W_ho = np.split(W_hh, 4)  # (H, H) each
+    b_i, b_f, b_g, b_o = np.split(b_ih + b_hh, 4)
+    h, c = np.empty((2, T + 1, B, H), x.dtype)  # h[t], c[t]: before step t
+    h[0], c[0] = h0, c0
+    gates = np.empty((T, B, 4 * H), x.dtype)
+    i, f, g, o = np.split(gates, 4, axis=2)  # views: what i gets stands in gates
     for t in range(T):
-        a = gates[t]
-        a += h[t] @ params.weight_hh.T + bias
-        i, f, g, o = (a[:, k * H : (k + 1) * H] for k in range(4))
-        i[:] = sigmoid(i + params.weight_ci * c[t])
-        f[:] = sigmoid(f + params.weight_cf * c[t])
-        g[:] = np.tanh(g)
-        c[t + 1] = f * c[t] + i * g
-        o[:] = sigmoid(o + params.weight_co * c[t + 1])
-        h[t + 1] = o * np.tanh(c[t + 1])
+        i[t] = sigmoid(x_i[t] + h[t] @ W_hi.T + b_i + w_ci * c[t])
+        f[t] = sigmoid(x_f[t] + h[t] @ W_hf.T + b_f + w_cf * c[t])
+        g[t] = np.tanh(x_g[t] + h[t] @ W_hg.T + b_g)
+        c[t + 1] = f[t] * c[t] + i[t] * g[t]
+        o[t] = sigmoid(x_o[t] + h[t] @ W_ho.T + b_o + w_co * c[t + 1])
+        h[t + 1] = o[t] * np.tanh(c[t + 1])
 
     h_n, c_n = last(h, lengths), last(c, lengths)
-    if lengths is not None:
-        padding = beyond(lengths, T)
-        for states in (h[1:], c[1:], gates):
-            states[padding] = 0.0
+    clear_padding(lengths, h[1:], c[1:], gates)
     return Run(h[1:], c[1:], gates, h_n, c_n, x, lengths, h[:-1], c[:-1])
 
 
@@ -157,42 +153,43 @@ def backward(
     dh_n: np.ndarray | None = None,
     dc_n: np.ndarray | None = None,
 ) -> Grads:
-    """Backpropagation through time; the peepholes carry gradient too:
+    """Backpropagation through time; the peepholes carry gradient too, t = T to 1:
 
-        da_o = dh tanh(c) o (1-o)        dc += dh o (1 - tanh(c)^2) + w_co da_o
-        da_i = dc g i (1-i)      da_f = dc c_{t-1} f (1-f)      da_g = dc i (1-g^2)
-        dc_{t-1} = dc f + w_ci da_i + w_cf da_f        dh_{t-1} = W_hh^T da
+        dh_t = dh_loss_t + W_hh^T da_{t+1}
+        do_t = dh_t tanh(c_t) o_t (1 - o_t)
+        dc_t = dc_loss_t + dh_t o_t (1 - tanh(c_t)^2) + w_co do_t
+               + dc_{t+1} f_{t+1} + w_ci di_{t+1} + w_cf df_{t+1}
+        di_t = dc_t g_t i_t (1 - i_t)        df_t = dc_t c_{t-1} f_t (1 - f_t)
+        dg_t = dc_t i_t (1 - g_t^2)          da_t = [di_t; df_t; dg_t; do_t]
+        dw_ci = sum_t di_t c_{t-1},  dw_cf = sum_t df_t c_{t-1},  dw_co = sum_t do_t c_t
 
-    dh, dc (T, B, H) are the gradients of the loss for run.h and run.c; dh_n, dc_n
-    (B, H) those for run.h_n and run.c_n; give one at least. What is given at the
-    padding has no effect.
+    dh_loss and dc_loss are what the loss itself gives: dh, dc (T, B, H) are its
+    gradients for run.h and run.c; dh_n, dc_n (B, H) those for run.h_n and run.c_n;
+    give one at least. What is given at the padding has no effect.
     """
-    _, H, dtype = check_params(params, Params, 4)
-    T, B, _ = run.h.shape
-    check_gradients((T, B, H), dtype, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
-    outer_h = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
-    outer_c = gradient_of_states(dc, dc_n, run.lengths, run.c.shape)
+    check_backward(params, Params, 4, run, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
+    W_ih, W_hh, _, _, w_ci, w_cf, w_co = params
+    dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
+    dc_loss = gradient_of_states(dc, dc_n, run.lengths, run.c)
+    c, c_before = run.c, run.c_before
+    i, f, g, o = np.split(run.gates, 4, axis=2)
+    da = np.empty_like(run.gates)
+    di, df, dg, do = np.split(da, 4, axis=2)  # views: what di gets stands in da
+    dh, dc = np.zeros_like(run.h_n), np.zeros_like(run.c_n)
+    for t in reversed(range(len(da))):
+        tanh_c = np.tanh(c[t])
+        dh = dh + dh_loss[t]
+        do[t] = dh * tanh_c * o[t] * (1 - o[t])
+        dc = dc + dc_loss[t] + dh * o[t] * (1 - tanh_c**2) + w_co * do[t]
+        di[t] = dc * g[t] * i[t] * (1 - i[t])
+        df[t] = dc * c_before[t] * f[t] * (1 - f[t])
+        dg[t] = dc * i[t] * (1 - g[t] ** 2)
+        dc = dc * f[t] + w_ci * di[t] + w_cf * df[t]
+        dh = da[t] @ W_hh
 
-    da = np.empty((T, B, 4 * H), dtype)
-    dh, dc = np.zeros((B, H), dtype), np.zeros((B, H), dtype)
-    for t in reversed(range(T)):
-        i, f, g, o = (run.gates[t, :, k * H : (k + 1) * H] for k in range(4))
-        if outer_h is not None:
-            dh = dh + outer_h[t]
-        if outer_c is not None:
-            dc = dc + outer_c[t]
-        tanh_c, c_before = np.tanh(run.c[t]), run.c_before[t]
-        da_o = dh * tanh_c * o * (1 - o)
-        dc = dc + dh * o * (1 - tanh_c**2) + params.weight_co * da_o
-        da_i, da_f = dc * g * i * (1 - i), dc * c_before * f * (1 - f)
-        da_g = dc * i * (1 - g**2)
-        da[t] = np.hstack([da_i, da_f, da_g, da_o])
-        dc = dc * f + params.weight_ci * da_i + params.weight_cf * da_f
-        dh = da[t] @ params.weight_hh
-
-    da_i, da_f, _, da_o = (da[..., k * H : (k + 1) * H] for k in range(4))
-    seen = ((da_i, run.c_before), (da_f, run.c_before), (da_o, run.c))
-    grads = Params(
-        *weight_gradients(da, run), *((d * c).sum((0, 1)) for d, c in seen)
-    )
-    return Grads(grads, product(da, params.weight_ih), dh, dc)
+    dW_ih, dW_hh = outer_sum(da, run.x), outer_sum(da, run.h_before)
+    db = da.sum((0, 1))
+    dw_ci, dw_cf = (di * c_before).sum((0, 1)), (df * c_before).sum((0, 1))
+    dw_co = (do * c).sum((0, 1))
+    grads = Params(dW_ih, dW_hh, db, db.copy(), dw_ci, dw_cf, dw_co)
+    return Grads(grads, product(da, W_ih), dh, dc)

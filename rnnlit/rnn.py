@@ -11,18 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit.tools.checks import (
+    check_backward,
     check_forward,
-    check_gradients,
     check_init,
-    check_params,
     check_step,
 )
 from rnnlit.tools.sequences import (
-    beyond,
+    clear_padding,
     gradient_of_states,
     last,
+    outer_sum,
     product,
-    weight_gradients,
 )
 
 
@@ -96,15 +95,17 @@ def step(params: Params, x: np.ndarray, h: np.ndarray) -> np.ndarray:
     x (B, I), h (B, H)  ->  (B, H)
     """
     check_step(params, Params, 1, x, h=h)
-    bias = params.bias_ih + params.bias_hh
-    a = x @ params.weight_ih.T + h @ params.weight_hh.T + bias
+    W_ih, W_hh, b_ih, b_hh = params
+    a = x @ W_ih.T + b_ih + h @ W_hh.T + b_hh
     return np.tanh(a)
 
 
 def forward(
     params: Params, x: np.ndarray, h0: np.ndarray | None = None, lengths: Any = None
 ) -> Run:
-    """Run over whole sequences: `step` T times, all input products taken in one.
+    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+
+        h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
 
     x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <=
     T, in any order, for a padded batch. All arrays share the dtype of the
@@ -113,20 +114,17 @@ def forward(
     TypeError, ValueError: an array of another type, dtype or shape; NaN in x;
     lengths out of range.
     """
-    T, B, H, dtype, lengths = check_forward(params, Params, 1, x, lengths, h0=h0)
-
-    h = np.empty((T + 1, B, H), dtype)
-    h[0] = 0.0 if h0 is None else h0
-    h[1:] = product(x, params.weight_ih.T)
-    bias, recurrent = params.bias_ih + params.bias_hh, np.empty((B, H), dtype)
+    lengths, h0 = check_forward(params, Params, 1, x, lengths, h0=h0)
+    W_ih, W_hh, b_ih, b_hh = params
+    (T, B, _), H = x.shape, len(W_hh)
+    a_x, b = product(x, W_ih.T), b_ih + b_hh  # (T, B, H), (H,)
+    h = np.empty((T + 1, B, H), x.dtype)  # h[t] is the state before step t
+    h[0] = h0
     for t in range(T):
-        h[t + 1] += np.matmul(h[t], params.weight_hh.T, out=recurrent)
-        h[t + 1] += bias
-        np.tanh(h[t + 1], out=h[t + 1])
+        h[t + 1] = np.tanh(a_x[t] + h[t] @ W_hh.T + b)
 
     h_n = last(h, lengths)
-    if lengths is not None:
-        h[1:][beyond(lengths, T)] = 0.0
+    clear_padding(lengths, h[1:])
     return Run(h[1:], h_n, x, lengths, h[:-1])
 
 
@@ -136,27 +134,25 @@ def backward(
     dh: np.ndarray | None = None,
     dh_n: np.ndarray | None = None,
 ) -> Grads:
-    """Backpropagation through time (Werbos 1990), with nothing truncated:
+    """Backpropagation through time (Werbos 1990), with nothing truncated, t = T to 1:
 
-        da_t = dh_t (1 - h_t^2)        dh_{t-1} += W_hh^T da_t
-        dW_hh = sum_t da_t h_{t-1}^T
+        dh_t  = dh_loss_t + W_hh^T da_{t+1}        da_t  = dh_t (1 - h_t^2)
+        dW_ih = sum_t da_t x_t^T                   dW_hh = sum_t da_t h_{t-1}^T
+        db    = sum_t da_t                         dx_t  = W_ih^T da_t
 
-    dh (T, B, H) is dL/d(run.h); dh_n (B, H) is dL/d(run.h_n); give one of them or
-    both.
+    dh_loss is what the loss itself gives: dh (T, B, H) is dL/d(run.h), dh_n (B, H) is
+    dL/d(run.h_n); give one of them or both. What is given at the padding has no
+    effect.
     """
-    _, H, dtype = check_params(params, Params, 1)
-    T, B, _ = run.h.shape
-    check_gradients((T, B, H), dtype, dh=dh, dh_n=dh_n)
-    outer = gradient_of_states(dh, dh_n, run.lengths, run.h.shape)
-    assert outer is not None
+    check_backward(params, Params, 1, run, dh=dh, dh_n=dh_n)
+    W_ih, W_hh, _, _ = params
+    dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
+    da, dh = np.empty_like(run.h), np.zeros_like(run.h[0])
+    for t in reversed(range(len(da))):
+        dh = dh + dh_loss[t]
+        da[t] = dh * (1 - run.h[t] ** 2)
+        dh = da[t] @ W_hh
 
-    da, carried = np.empty((T, B, H), dtype), np.zeros((B, H), dtype)
-    for t in reversed(range(T)):
-        carried += outer[t]
-        np.multiply(run.h[t], run.h[t], out=da[t])
-        np.subtract(1.0, da[t], out=da[t])
-        da[t] *= carried
-        np.matmul(da[t], params.weight_hh, out=carried)
-
-    grads = Params(*weight_gradients(da, run))
-    return Grads(grads, product(da, params.weight_ih), carried)
+    dW_ih, dW_hh = outer_sum(da, run.x), outer_sum(da, run.h_before)
+    db = da.sum((0, 1))
+    return Grads(Params(dW_ih, dW_hh, db, db.copy()), product(da, W_ih), dh)

@@ -117,17 +117,24 @@ def check_step(params: Any, kind: type, blocks: int, x: Any, **states: Any) -> N
 
 def check_forward(
     params: Any, kind: type, blocks: int, x: Any, lengths: Any, **states: Any
-) -> tuple[int, int, int, np.dtype, np.ndarray | None]:
-    """Check the arguments of a `forward`; return T, B, H, the dtype, and lengths as an array or None.
+) -> tuple[Any, ...]:
+    """Check the arguments of a `forward`; return lengths, an array or None, and each state, zeros for None.
 
     x (T, B, I), finite; lengths None or (B,); each named state None or (B, H); all of the parameters' dtype.
     """
     I, H, dtype = check_params(params, kind, blocks)
     T, B, _ = check_array("x", x, ("T", "B", I), dtype, finite=True).shape
-    for name, value in states.items():
-        if value is not None:
-            check_array(name, value, (B, H), dtype)
-    return T, B, H, dtype, None if lengths is None else check_lengths(lengths, T, B)
+    initial = [
+        np.zeros((B, H), dtype) if value is None else check_array(name, value, (B, H), dtype)
+        for name, value in states.items()
+    ]
+    return (None if lengths is None else check_lengths(lengths, T, B), *initial)
+
+
+def check_backward(params: Any, kind: type, blocks: int, run: Any, **gradients: Any) -> None:
+    """Check the arguments of a `backward`: parameters of the run's kind, and gradients for its states."""
+    _, H, dtype = check_params(params, kind, blocks)
+    check_gradients((*run.h.shape[:2], H), dtype, **gradients)
 
 
 def check_gradients(shape: tuple[int, int, int], dtype: Any, **gradients: Any) -> None:

@@ -9,8 +9,6 @@ step t, so the last state of b stands in row lengths[b].
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 
@@ -26,34 +24,41 @@ def last(states: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
     return states[lengths, np.arange(states.shape[1])]
 
 
+def clear_padding(lengths: np.ndarray | None, *arrays: np.ndarray) -> None:
+    """Set each array (T, B, ...) to zero after its sequences' ends."""
+    if lengths is not None:
+        for array in arrays:
+            array[beyond(lengths, len(array))] = 0.0
+
+
 def gradient_of_states(
-    d: np.ndarray | None, d_last: np.ndarray | None, lengths: np.ndarray | None, shape: tuple[int, int, int]
-) -> np.ndarray | None:
-    """Join the gradients of all states (T, B, H) and of the last ones (B, H) into one (T, B, H), or None.
+    d: np.ndarray | None, d_last: np.ndarray | None, lengths: np.ndarray | None, states: np.ndarray
+) -> np.ndarray:
+    """dL/d(states) (T, B, H), out of what the loss gives for all of them and for the last ones (B, H).
 
     The gradient at the padding is dropped, because the states there are constants; that of a last
-    state is added at the step where its sequence ends. The arguments are left as they are.
+    state is added at the step where its sequence ends. The arguments are left as they are. Without
+    either the result is zero, and takes no memory.
     """
-    if d_last is None and (d is None or lengths is None):
+    if d is None and d_last is None:
+        return np.broadcast_to(states.dtype.type(0), states.shape)
+    if d is not None and d_last is None and lengths is None:
         return d
-    T, B, _ = shape
-    total = np.zeros(shape, d_last.dtype) if d is None and d_last is not None else np.array(d)
-    if lengths is not None:
-        total[beyond(lengths, T)] = 0.0
+    T, B, _ = states.shape
+    total = np.zeros_like(states) if d is None else d.copy()
+    clear_padding(lengths, total)
     if d_last is not None:
-        total[-1 if lengths is None else lengths - 1, np.arange(B)] += d_last
+        total[T - 1 if lengths is None else lengths - 1, np.arange(B)] += d_last
     return total
 
 
-def product(states: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """states (T, B, I) times weight (I, G): one matrix product over all steps, (T, B, G)."""
-    T, B, I = states.shape
-    return (states.reshape(T * B, I) @ weight).reshape(T, B, -1)
+def product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """x_t W for all steps in one matrix product:  x (T, B, I), W (I, G)  ->  (T, B, G)."""
+    T, B, I = x.shape
+    return (x.reshape(T * B, I) @ weight).reshape(T, B, -1)
 
 
-def weight_gradients(da: np.ndarray, run: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """dL/d(weight_ih, weight_hh, bias_ih, bias_hh) from dL/da (T, B, G), one product over all steps each."""
-    flat = da.reshape(-1, da.shape[2])
-    x, h_before = (states.reshape(flat.shape[0], -1) for states in (run.x, run.h_before))
-    bias = flat.sum(0)
-    return flat.T @ x, flat.T @ h_before, bias, bias.copy()
+def outer_sum(da: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """sum_t da_t x_t^T over steps and batch, in one product:  (T, B, G), (T, B, I)  ->  (G, I)."""
+    T, B, G = da.shape
+    return da.reshape(T * B, G).T @ x.reshape(T * B, -1)

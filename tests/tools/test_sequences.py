@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from rnnlit import rnn
-from rnnlit.tools.sequences import beyond, gradient_of_states, last, product, weight_gradients
+from rnnlit.tools.sequences import beyond, clear_padding, gradient_of_states, last, outer_sum, product
 from tests.tolerances import TOLERANCE
 
 T, B, I, H = 5, 3, 2, 4
@@ -32,14 +31,30 @@ def test_gradients_of_states_are_joined_by_a_loop():
     for b, n in enumerate(LENGTHS):
         want[:n, b] = d[:n, b]
         want[n - 1, b] += d_last[b]
-    np.testing.assert_array_equal(gradient_of_states(d, d_last, LENGTHS, d.shape), want)
-    np.testing.assert_array_equal(gradient_of_states(d, None, LENGTHS, d.shape), np.where(want != 0, d, 0))
-    only_last = gradient_of_states(None, d_last, None, d.shape)
+    states, given = np.full((T, B, H), np.nan), (d.copy(), d_last.copy())
+    np.testing.assert_array_equal(gradient_of_states(d, d_last, LENGTHS, states), want)
+    np.testing.assert_array_equal(gradient_of_states(d, None, LENGTHS, states), np.where(want != 0, d, 0))
+    only_last = gradient_of_states(None, d_last, None, states)
     assert not only_last[:-1].any() and np.array_equal(only_last[-1], d_last)
-    assert (
-        gradient_of_states(d, None, None, d.shape) is d
-        and gradient_of_states(None, None, LENGTHS, d.shape) is None
-    )
+    assert gradient_of_states(d, None, None, states) is d
+    assert np.array_equal(d, given[0]) and np.array_equal(d_last, given[1])
+
+
+def test_without_a_gradient_it_is_zero_in_the_states_dtype():
+    zero = gradient_of_states(None, None, LENGTHS, np.full((T, B, H), np.nan, np.float32))
+    assert zero.shape == (T, B, H) and zero.dtype == np.float32 and not zero.any()
+
+
+def test_padding_is_cleared_and_nothing_else():
+    rng = np.random.default_rng(0)
+    states, gates = rng.standard_normal((T, B, H)), rng.standard_normal((T, B, 3 * H))
+    before = states.copy(), gates.copy()
+    clear_padding(None, states, gates)
+    assert np.array_equal(states, before[0]) and np.array_equal(gates, before[1])
+    clear_padding(LENGTHS, states, gates)
+    for array, old in zip((states, gates), before, strict=True):
+        for b, n in enumerate(LENGTHS):
+            assert np.array_equal(array[:n, b], old[:n, b]) and not array[n:, b].any()
 
 
 def test_products_over_all_steps_are_sums_of_products():
@@ -48,11 +63,9 @@ def test_products_over_all_steps_are_sums_of_products():
     np.testing.assert_allclose(
         product(x, weight), np.stack([x[t] @ weight for t in range(T)]), **TOLERANCE[np.float64]
     )
-    params = rnn.init(I, H, rng=rng, dtype=np.float64)
-    run, da = rnn.forward(params, x), rng.standard_normal((T, B, H))
-    weight_ih, weight_hh, bias_ih, bias_hh = weight_gradients(da, run)
-    np.testing.assert_allclose(weight_ih, sum(da[t].T @ x[t] for t in range(T)), **TOLERANCE[np.float64])
-    want = sum(da[t].T @ run.h[t - 1] for t in range(1, T))
-    np.testing.assert_allclose(weight_hh, want, **TOLERANCE[np.float64])
-    np.testing.assert_allclose(bias_ih, da.sum((0, 1)), **TOLERANCE[np.float64])
-    assert np.array_equal(bias_ih, bias_hh) and bias_ih is not bias_hh
+    da = rng.standard_normal((T, B, H))
+    want = sum(np.outer(da[t, b], x[t, b]) for t in range(T) for b in range(B))
+    np.testing.assert_allclose(outer_sum(da, x), want, **TOLERANCE[np.float64])
+    block = rng.standard_normal((T, B, 3 * H))[..., H : 2 * H]  # a view, as of one gate
+    want = sum(np.outer(block[t, b], x[t, b]) for t in range(T) for b in range(B))
+    np.testing.assert_allclose(outer_sum(block, x), want, **TOLERANCE[np.float64])
