@@ -92,18 +92,6 @@ def binary_mask(
     return (rng.random(shape) >= p).astype(dtype)
 
 
-def sequence_mask(
-    shape: tuple[int, int],
-    p: float,
-    rng: np.random.Generator,
-    dtype: Any = np.float32,
-) -> np.ndarray:
-    """One mask for each sequence, the same at all steps: (B, H) -> (1, B, H)."""
-    if len(shape) != 2:
-        raise ValueError(f"shape: expected (B, H), got {tuple(shape)}")
-    return mask((1, *shape), p, rng, dtype)
-
-
 def units(
     x: np.ndarray, p: float, rng: np.random.Generator, training: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -41,13 +41,6 @@ def test_p_is_the_probability_to_drop_and_the_mean_is_one(dtype):
     np.testing.assert_allclose(m.var(), 0.2 / 0.8, rtol=0.02)
 
 
-def test_a_sequence_mask_is_one_row_for_all_steps():
-    m = dropout.sequence_mask((3, 4), 0.5, rng())
-    assert m.shape == (1, 3, 4)
-    with pytest.raises(ValueError, match=r"shape: expected \(B, H\)"):
-        dropout.sequence_mask((1, 3, 4), 0.5, rng())
-
-
 def test_units_and_weights_multiply_by_their_mask_and_evaluation_is_the_identity():
     x = rng(1).standard_normal((4, 5))
     for drop in (dropout.units, dropout.weights):

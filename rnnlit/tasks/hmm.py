@@ -140,11 +140,6 @@ def exact_accuracy(model: HMM, steps: int) -> Ceiling:
     return Ceiling(causal, 0.0, both, 0.0)
 
 
-def by_step(model: HMM, x: Any) -> np.ndarray:
-    """Mean over B of the largest posterior at each step, (T, 2): a causal reader's, that of both sides."""
-    return np.stack([p.max(2).mean(1) for p in posterior(model, x)[:2]], axis=1)
-
-
 def _probability(model: HMM, x: np.ndarray) -> np.ndarray:
     """P(x_1 .. x_T) of each sequence, unscaled: for a few steps only."""
     forward = model.start * model.emission.T[x[0]]
