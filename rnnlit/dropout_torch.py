@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnlit.dropout import check_p
 from rnnlit.tools.checks import check_size
@@ -102,17 +102,46 @@ class DropConnect(torch.nn.Linear):
         return torch.nn.functional.linear(input, weight, self.bias)
 
 
+# What drops numbers in training mode, and does nothing else there that it doesn't do in evaluation.
+_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+_ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+
+
+def draws_masks(module: torch.nn.Module) -> bool:
+    """Whether this module itself, its parts aside, draws masks in training mode.
+
+    Meant are a layer of `rnnlit.nn` with any kind of dropout, zoneout among them; a recurrent layer of torch
+    with dropout between its layers; torch.nn's Dropout family, scripted as well; torch's attention and
+    transformer layers with dropout; and whatever has a true attribute `draws_masks`. A module of one's own
+    that calls `torch.nn.functional.dropout(x, p, self.training)` is told by this attribute alone.
+    """
+    said = getattr(module, "draws_masks", None)
+    if said is not None:
+        return bool(said)
+    if isinstance(module, nn.RNNBase):
+        variants = getattr(module, "variants", None)  # of a layer of `rnnlit.nn`
+        between = module.dropout > 0 and module.num_layers > 1
+        return between or (variants is not None and variants.draws_masks)
+    if isinstance(module, _ATTENTION):  # a transformer's layer in evaluation mode passes its parts by
+        dropped = [getattr(part, "p", getattr(part, "dropout", 0)) for part in module.modules()]
+        return any(isinstance(p, float) and p > 0 for p in dropped)
+    script = getattr(module, "original_name", None)  # of a scripted module, the name of its class
+    return isinstance(module, _DROPOUT) or script in [kind.__name__ for kind in _DROPOUT]
+
+
 @contextmanager
 def masks_drawn(model: torch.nn.Module) -> Iterator[None]:
-    """Put the dropout layers of a model into training mode for a while, and nothing else of it.
+    """Put what drops numbers in a model into training mode for a while, and nothing else of it.
 
-    Layers of this package and torch.nn's Dropout family are meant; torch.nn.LSTM(dropout=p) is not among
-    them. Batch normalisation, if there is any, stays in evaluation mode.
+    Which modules these are, `draws_masks` tells. Batch normalisation, if there is any, stays in evaluation
+    mode. Zoneout draws its masks too, in place of their mean. ValueError: no such module.
     """
-    kinds = torch.nn.modules.dropout._DropoutNd
-    layers = [m for m in model.modules() if isinstance(m, kinds) or getattr(m, "draws_masks", False)]
+    layers = [module for module in model.modules() if draws_masks(module)]
     if not layers:
-        raise ValueError("model: expected one dropout layer at least, got none")
+        raise ValueError(
+            "model: expected one dropout layer at least, a recurrent layer with dropout, or a module whose "
+            "attribute draws_masks is True, got none"
+        )
     modes = [layer.training for layer in layers]
     for layer in layers:
         layer.training = True
@@ -129,8 +158,10 @@ def mc_dropout(model: torch.nn.Module, x: Tensor, samples: int, *args: Any, **op
 
         mean = 1/S sum_s softmax(model(x))        entropy = - sum_k mean_k log mean_k
 
-    model: gives logits (..., K); it is called as model(x, *args, **options). Its dropout layers draw masks
-    here whatever its mode is, which is then as before. samples: the number S of passes.
+    model: gives logits (..., K); it is called as model(x, *args, **options). What drops numbers in it draws
+    masks here whatever its mode is, which is then as before: dropout layers, and the recurrent layers of
+    `rnnlit.nn` with any of their kinds of dropout (`draws_masks`). samples: the number S of passes.
+    ValueError: nothing in the model drops anything.
     """
     S = check_size("samples", samples)
     with masks_drawn(model):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from rnnlit import dropout, dropout_lstm_torch, dropout_torch
+from rnnlit import dropout, dropout_lstm_torch, dropout_torch, nn
+from rnnlit.nn import bidirectional
+from rnnlit.tasks import tagger_torch
 from tests.tolerances import TOLERANCE
 
 EXACT = TOLERANCE[np.float64]
@@ -90,6 +92,121 @@ def test_mc_dropout_draws_masks_at_evaluation_and_puts_the_modes_back():
     assert got.variance.min() > 0 and not got.mean.requires_grad
     torch.testing.assert_close(got.mean.sum(-1), torch.ones(2))
     assert (got.mutual_information >= 0).all() and (got.mutual_information <= got.entropy).all()
+
+
+ANY = ["input_dropout", "recurrent_dropout", "output_dropout", "weight_drop", "zoneout"]
+KINDS = [
+    *[(kind, {name: 0.5}) for kind in ("LSTM", "GRU", "RNN") for name in ANY],
+    *[(kind, {"candidate_dropout": 0.5}) for kind in ("LSTM", "GRU")],
+    *[(kind, {"dropout": 0.5, "num_layers": 2}) for kind in ("LSTM", "GRU", "RNN")],
+    ("LSTM", {"zoneout": (0.5, 0.0)}),
+    ("LSTM", {"zoneout": (0.0, 0.5), "layer_norm": True}),
+]
+
+
+class Last(torch.nn.Module):
+    """The last output of a recurrent layer as logits."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0][-1]
+
+
+@pytest.mark.parametrize("kind, options", KINDS)
+def test_mc_dropout_draws_every_kind_of_a_layer_of_ours(kind, options):
+    """By a way of its own: the passes of a copy in training mode, from the same seed."""
+    torch.manual_seed(5)
+    net, x = Last(getattr(nn, kind)(3, 4, **options)), torch.randn(5, 2, 3)
+    twin = copy.deepcopy(net).train()
+    torch.manual_seed(6)
+    got = dropout_torch.mc_dropout(net.eval(), x, 7)
+    assert not any(m.training for m in net.modules())
+    assert got.variance.min() > 0
+    torch.manual_seed(6)
+    with torch.no_grad():
+        passes = torch.stack([twin(x).softmax(-1) for _ in range(7)])
+    torch.testing.assert_close(got.variance, passes.var(0, correction=0))
+
+
+class Bare(torch.nn.Module):
+    """Drops by torch's function; with `draws_masks` it says so."""
+
+    def __init__(self, says):
+        super().__init__()
+        if says:
+            self.draws_masks = True
+
+    def forward(self, x):
+        return torch.nn.functional.dropout(x, 0.5, self.training)
+
+
+def attends():
+    layer = torch.nn.MultiheadAttention(4, 2, dropout=0.5)
+    return Wrapped(layer, lambda x: layer(x, x, x)[0])
+
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, part, call):
+        super().__init__()
+        self.part, self.call = part, call
+
+    def forward(self, x):
+        return self.call(x)
+
+
+def first(part):
+    return Wrapped(part, lambda x: part(x)[0])
+
+
+OTHERS = {
+    "torch's LSTM": lambda: first(torch.nn.LSTM(4, 4, num_layers=2, dropout=0.5)),
+    "a stack": lambda: first(bidirectional.Stacked.of("gru", 4, 4, 2, dropout=0.5)),
+    "both directions": lambda: first(nn.Bidirectional.of("lstm", 4, 4, recurrent_dropout=0.5)),
+    "attention": attends,
+    "transformer": lambda: torch.nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5),
+    "scripted": lambda: torch.jit.script(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5))),
+    "channels": lambda: torch.nn.Dropout1d(0.5),
+    "alpha": lambda: torch.nn.AlphaDropout(0.5),
+    "one's own": lambda: Bare(True),
+    "compiled": lambda: torch.compile(torch.nn.Dropout(0.5), backend="eager"),
+    "parallel": lambda: torch.nn.DataParallel(torch.nn.Dropout(0.5)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*nested:UserWarning")
+def test_mc_dropout_draws_the_masks_of_other_layers(name):
+    torch.manual_seed(1)
+    net, x = OTHERS[name]().eval(), torch.randn(5, 3, 4)
+    assert torch.equal(net(x), net(x))
+    assert dropout_torch.mc_dropout(net, x, 20).variance.min() > 0
+    assert not any(m.training for m in net.modules())
+    assert torch.equal(net(x), net(x))
+
+
+def test_mc_dropout_of_a_tagger():
+    net = tagger_torch.Tagger(nn.GRU(4, 5), 7, 6, dropout=0.5).eval()
+    assert dropout_torch.mc_dropout(net, torch.tensor([[1, 2], [3, 4], [5, 6]]), 20).variance.min() > 0
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        torch.nn.Linear(4, 4),
+        Last(nn.LSTM(4, 4)),
+        Last(nn.LSTM(4, 4, layer_norm=True, peephole=True)),
+        Last(torch.nn.GRU(4, 4, num_layers=2)),
+        first(bidirectional.Stacked.of("gru", 4, 4, 2)),
+        torch.nn.MultiheadAttention(4, 2),
+        Bare(False),
+    ],
+)
+def test_mc_dropout_of_a_net_without_dropout(net):
+    with pytest.raises(ValueError, match=r"model: expected one dropout layer .* got none"):
+        dropout_torch.mc_dropout(net, torch.ones(5, 3, 4), 3)
 
 
 def test_mc_dropout_agrees_with_numpy_on_the_same_passes():

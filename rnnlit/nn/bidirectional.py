@@ -167,6 +167,11 @@ class Stacked(torch.nn.Module):
         sizes = [input_size, *[2 * hidden_size] * (check_size("num_layers", num_layers) - 1)]
         return cls([Bidirectional.of(cell, size, hidden_size, **options) for size in sizes], dropout)
 
+    @property
+    def draws_masks(self) -> bool:
+        """Whether it drops numbers in training mode, for `rnnlit.dropout_torch.mc_dropout`."""
+        return self.dropout > 0 and len(self.layers) > 1
+
     def forward(self, input: Tensor, *, lengths: Any = None) -> tuple[Tensor, list[tuple[Any, Any]]]:
         """Run over (T, B, I); returns the last layer's output (T, B, 2H) and each layer's last states."""
         last = []

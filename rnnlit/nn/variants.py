@@ -53,6 +53,12 @@ class Variants(NamedTuple):
         names = ("input_dropout", "output_dropout", "weight_drop") if training else ()
         return [name for name in names if getattr(self, name)]
 
+    @property
+    def draws_masks(self) -> bool:
+        """Whether a call in training mode draws masks."""
+        dropped = self.input_dropout, self.output_dropout, self.recurrent_dropout, self.candidate_dropout
+        return any((*dropped, self.weight_drop, self.zoneout_h, self.zoneout_c))
+
 
 PLAIN = Variants()
 

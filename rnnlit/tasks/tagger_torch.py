@@ -57,6 +57,11 @@ class Tagger(torch.nn.Module):
             )
         self.register_buffer("excluded", ~allowed & allowed.any(1, keepdim=True))
 
+    @property
+    def draws_masks(self) -> bool:
+        """Whether it drops numbers in training mode, for `rnnlit.dropout_torch.mc_dropout`."""
+        return self.dropout > 0
+
     def forward(self, tokens: Any, lengths: Any = None) -> Tensor:
         """tokens (T, B) integers, lengths (B,) if padded  ->  logits (T, B, K)"""
         tokens = torch.as_tensor(tokens)
