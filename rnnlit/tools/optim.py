@@ -89,20 +89,24 @@ class _Optimizer:
             p -= update
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters, the moments and the count of steps, by name."""
+        """Copies of the parameters, the moments, the count of steps and the rate, by name."""
         state = {f"params.{name}": p.copy() for name, p in self.params.items()}
         for role in self.moments:
             state |= {f"{role}.{name}": view.copy() for name, view in self._views[role].items()}
-        return {**state, "steps": np.array(self.steps)}
+        return {**state, "steps": np.array(self.steps), "lr": np.array(self.lr)}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Put a `state_dict` back, in place. ValueError, before any change: another model's or class's."""
+        """Put a `state_dict` back, in place. ValueError, before any change: another model's or class's.
+
+        One without a rate, as they were written once, leaves the rate as it is.
+        """
+        state = {"lr": np.array(self.lr), **state}
         check_entries(f"state of {type(self).__name__}", shapes(self.state_dict()), shapes(state))
         for name, p in self.params.items():
             p[...] = state[f"params.{name}"]
             for role in self.moments:
                 self._views[role][name][...] = state[f"{role}.{name}"]
-        self.steps = int(state["steps"])
+        self.steps, self.lr = int(state["steps"]), float(state["lr"])
 
     def _compute_update(self) -> None:
         """Fill the vector "update", which is subtracted from the parameters, from "grad" and the moments."""

@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 
-from rnnlit.tools.train_torch import TorchState, under
+from rnnlit.tools.train_torch import TorchState, check_step, under
 
 Loss = Callable[[torch.nn.Module, Any], tuple[torch.Tensor, Any]]
 
@@ -125,6 +125,7 @@ class Processes:
         optimizer: torch.optim.Optimizer,
         loss_fn: Loss,
         clip: float | None = 1.0,
+        scheduler: Any = None,
     ) -> Callable[[Any], dict[str, float]]:
         """A step for `fit` on this process's part of a batch, as `train_torch.make_step` is on a whole one.
 
@@ -137,12 +138,12 @@ class Processes:
 
         model: on `device`, as are the optimiser's parameters. Those of the first process are given to all.
         The metrics are `loss` and, unless clip is None, `grad_norm`, the same in all processes; where one of
-        them isn't finite, all parameters stay as they are.
-        ValueError: clip not above 0.  TypeError: a loss that is no pair.  RuntimeError: a step after `start`
-        has ended, in many processes.
+        them isn't finite, all parameters stay as they are. scheduler: as in `train_torch.make_step`; each
+        process has its own, and all of them do the same.
+        ValueError, TypeError: as there.  TypeError: a loss that is no pair.  RuntimeError: a step after
+        `start` has ended, in many processes.
         """
-        if clip is not None and not clip > 0:
-            raise ValueError(f"clip: expected a number above 0 or None, got {clip!r}")
+        check_step(optimizer, clip, scheduler)
         number = len(self._shared)
         self._shared.append(self.engine.prepare_model(model) if self.engine else model)
 
@@ -163,8 +164,11 @@ class Processes:
                 metrics["grad_norm"] = torch.nn.utils.clip_grad_norm_(model.parameters(), clip).item()
             if all(map(math.isfinite, metrics.values())):
                 optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
             return metrics
 
+        step.scheduler = scheduler  # type: ignore[attr-defined]  # for fit, as in train_torch
         return step
 
     def state(
@@ -172,16 +176,21 @@ class Processes:
         model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         generator: torch.Generator | None = None,
+        scheduler: Any = None,
+        **others: Any,
     ) -> TorchState:
-        """A `TorchState` that holds the random numbers of all processes; the rest is the same in all."""
-        return _State(self, model, optimizer, generator)
+        """A `TorchState` that holds the random numbers of all processes; the rest is the same in all.
+
+        Random numbers are `generator` and the Generators in the model; `others` are the first process's.
+        """
+        return _State(self, model, optimizer, generator, scheduler, **others)
 
 
 class _State(TorchState):
     """Its keys are those of a TorchState, the first process's; the others' are `process.<rank>.rng.*`."""
 
-    def __init__(self, processes: Processes, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self, processes: Processes, *parts: Any, **others: Any) -> None:
+        super().__init__(*parts, **others)
         self.processes, self.count = processes, processes.count
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import copy
 import csv as csv_module
+import inspect
 import io
-import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from rnnlit.tools.checkpoint import Path_, read_checkpoint, write_atomically, write_checkpoint
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.progress import progress_bar
+from rnnlit.tools.stream import Stream, check_repeatable
 
 Row = dict[str, float]
+PARTS = ("state", "best", "batches", "scheduler")  # of a checkpoint, beside its note
 
 
 @dataclass
@@ -73,10 +75,11 @@ def fit(
     metric: str = "loss",
     mode: str = "min",
     checkpoint: Path_ | None = None,
-    resume: bool = False,
+    resume: bool | Literal["auto"] = False,
     csv: Path_ | None = None,
     progress: bool = True,
     state: Any = None,
+    scheduler: Any = None,
     rng: np.random.Generator | None = None,
     processes: Any = None,
 ) -> History:
@@ -90,12 +93,20 @@ def fit(
                 better. At the end, however it came, the state of the best row is put back. Without patience
                 the last state stays.
     checkpoint  a .safetensors file, written anew at each row: always whole. An older one is replaced.
-    resume      go on from the checkpoint. With the same arguments the result is, bit for bit, that of a run
-                without a break: arrays, rng and rows come back, and an iterable is drawn again up to the same
-                place, for which it must give the same batches again.
+    resume      True: go on from the checkpoint, which must be there. "auto": go on from it if it is there,
+                and begin anew if not, for a job that is started again and again with one command. With the
+                same arguments the result is, bit for bit, that of a run without a break: arrays, rng and rows
+                come back, and an iterable is drawn again up to the same place, for which it must give the
+                same batches again. The generator of a DataLoader and its samplers, or the `rng` of another
+                iterable, is put back to where it was at the start; nothing else may draw from it. Many
+                processes have to give theirs the same seed again. `train_torch` lists all that a checkpoint
+                holds.
     csv         a file that gets each row. An older one is replaced, or on resume cut back to the checkpoint.
     progress    show a bar in a terminal, or under a notebook cell that a person runs (needs tqdm)
     state       has state_dict and load_state_dict: `optim.Adam`, `optim.SGD` or `train_torch.TorchState`
+    scheduler   is stepped after each row, with the row's `metric` if its `step` wants one, as that of torch's
+                ReduceLROnPlateau does, and is saved in the checkpoint. One that is to be stepped with the
+                optimiser belongs to `make_step`.
     rng         is passed to `batches` and saved in the checkpoint
     processes   where many processes train as one (`processes_torch.start`): all call `fit` alike, the first
                 reads and writes the files, and all go by its rows
@@ -104,16 +115,22 @@ def fit(
     FileNotFoundError: nothing to resume from.
     """
     _check_arguments(step, batches, steps, every, patience, mode, checkpoint, resume, state, rng)
+    _check_scheduler(scheduler, step, checkpoint, state)
     processes = processes or Alone()
     processes.once(_check_files, checkpoint, csv)
+    if resume == "auto":
+        resume = processes.once(Path(checkpoint or "").is_file)
     setting = {"metric": metric, "mode": mode, "best state": patience is not None, "rng": _kind(rng)}
-    history, best = History(metric, mode), {}
+    setting["scheduler"] = None if scheduler is None else type(scheduler).__name__
+    history, best, stream = History(metric, mode), {}, Stream(batches, rng)
     if checkpoint is not None and resume:
-        note, last, best = processes.once(read_checkpoint, checkpoint, "state", "best")
+        note, last, best, drawn, rates = processes.once(read_checkpoint, checkpoint, *PARTS)
         history.rows = _check_note(note, setting, steps)
-    stream = _stream(batches, rng, skip=history.step)
-    if resume:
-        _restore(state, last, rng, note["rng"])  # after the batches, which may have drawn random numbers
+        stream.skip(history.step, drawn)
+        # After the batches, which may have drawn random numbers.
+        _restore(state, last, rng, note["rng"], scheduler, rates)
+    # Many processes have one file, and may have batches of their own: each begins its own anew.
+    alone = getattr(processes, "count", 1) == 1
     processes.once(_start_csv, csv, history.rows)
     window: list[Row] = []
     with progress_bar(steps, history.step, progress and processes.main) as bar:
@@ -127,12 +144,16 @@ def fit(
             row = processes.once(dict, _row(k, window, evaluate, metric))  # so that all stop at the same one
             history.rows.append(row)
             window.clear()
+            _advance(scheduler, row[metric])
             if patience is not None and history.stale == 0:
                 best = copy.deepcopy(state.state_dict())
             processes.once(_append_csv, csv, history.rows)
             if checkpoint is not None:
                 note = {"setting": setting, "rows": history.rows, "rng": rng and rng.bit_generator.state}
-                processes.once(write_checkpoint, checkpoint, note, state=state.state_dict(), best=best)
+                drawn = stream.state_dict() if alone else {}
+                rates = {} if scheduler is None else scheduler.state_dict()
+                parts = (state.state_dict(), best, drawn, rates)
+                processes.once(write_checkpoint, checkpoint, note, **dict(zip(PARTS, parts, strict=True)))
             bar.set_postfix({metric: f"{row[metric]:.4g}"})
     if patience is not None:
         state.load_state_dict(best)
@@ -147,7 +168,7 @@ def _check_arguments(
     patience: Any,
     mode: Any,
     checkpoint: Path_ | None,
-    resume: bool,
+    resume: bool | str,
     state: Any,
     rng: Any,
 ) -> None:
@@ -161,11 +182,46 @@ def _check_arguments(
         raise TypeError(f"batches: expected a function of rng or an iterable, got {type(batches).__name__}")
     if not isinstance(rng, np.random.Generator) and (callable(batches) or rng is not None):
         raise TypeError(f"rng: expected a NumPy Generator to pass to batches, got {type(rng).__name__}")
+    if resume not in (True, False, "auto"):
+        raise ValueError(f'resume: expected True, False or "auto", got {resume!r}')
     if resume and checkpoint is None:
         raise ValueError("checkpoint: expected the file to resume from, got None")
+    if checkpoint is not None and not callable(batches):
+        check_repeatable(batches)
     for name, value in (("patience", patience), ("checkpoint", checkpoint)):
         if value is not None and not (hasattr(state, "state_dict") and hasattr(state, "load_state_dict")):
             raise TypeError(f"state: {name} needs state_dict and load_state_dict, got {type(state).__name__}")
+
+
+def _check_scheduler(scheduler: Any, step: Any, checkpoint: Path_ | None, state: Any) -> None:
+    names = ("step",) if checkpoint is None else ("step", "state_dict", "load_state_dict")
+    missing = [] if scheduler is None else [name for name in names if not hasattr(scheduler, name)]
+    if missing:
+        raise TypeError(
+            f"scheduler: expected one with {', '.join(names)}, got {type(scheduler).__name__} without "
+            f"{', '.join(missing)}"
+        )
+    stepped = getattr(step, "scheduler", None)  # that of a step of `make_step`
+    if stepped is None:
+        return
+    if stepped is scheduler:
+        raise ValueError("scheduler: expected one that the step does not step itself, got that of make_step")
+    if checkpoint is not None and getattr(state, "scheduler", None) is not stepped:
+        raise ValueError(
+            "state: expected one that holds the scheduler of the step, such as TorchState(model, optimizer, "
+            f"scheduler=scheduler), got {type(state).__name__} without it"
+        )
+
+
+def needs_metric(scheduler: Any) -> bool:
+    """Whether the scheduler's `step` has to be given a metric, as that of torch's ReduceLROnPlateau."""
+    parameters = [*inspect.signature(scheduler.step).parameters.values()]
+    return bool(parameters) and parameters[0].default is inspect.Parameter.empty
+
+
+def _advance(scheduler: Any, metric: float) -> None:
+    if scheduler is not None:
+        scheduler.step(*([metric] if needs_metric(scheduler) else []))
 
 
 def _check_files(checkpoint: Path_ | None, csv: Path_ | None) -> None:
@@ -176,44 +232,32 @@ def _check_files(checkpoint: Path_ | None, csv: Path_ | None) -> None:
 
 def _check_note(note: dict[str, Any], setting: dict[str, Any], steps: int) -> list[Row]:
     """The rows of a checkpoint that this run can go on from."""
-    if note["setting"] != setting:
-        raise ValueError(f"checkpoint: expected one written with {setting}, got {note['setting']}")
+    saved = {"scheduler": None} | note["setting"]  # which an older file doesn't name
+    if saved != setting:
+        raise ValueError(f"checkpoint: expected one written with {setting}, got {saved}")
     done = note["rows"][-1]["step"]
     if steps < done:
         raise ValueError(f"steps: expected {done} at least, which the checkpoint has done, got {steps}")
     return note["rows"]
 
 
-def _restore(state: Any, saved: dict[str, Any], rng: np.random.Generator | None, saved_rng: Any) -> None:
+def _restore(
+    state: Any,
+    saved: dict[str, Any],
+    rng: np.random.Generator | None,
+    saved_rng: Any,
+    scheduler: Any,
+    rates: dict[str, Any],
+) -> None:
     state.load_state_dict(saved)
     if rng is not None:
         rng.bit_generator.state = saved_rng
+    if scheduler is not None:
+        scheduler.load_state_dict(rates)
 
 
 def _kind(rng: np.random.Generator | None) -> str | None:
     return None if rng is None else type(rng.bit_generator).__name__
-
-
-def _stream(batches: Any, rng: np.random.Generator | None, skip: int) -> Iterator[Any]:
-    """Batches without end. Of an iterable the first `skip` are drawn here and now, and dropped."""
-    if callable(batches):
-        return (batches(rng) for _ in itertools.count())
-    stream = _cycle(batches)
-    for _ in range(skip):
-        next(stream)
-    return stream
-
-
-def _cycle(batches: Iterable[Any]) -> Iterator[Any]:
-    for turn in itertools.count(1):
-        empty = True
-        for batch in batches:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError(
-                f"batches: expected an iterable that can be begun anew, got nothing in turn {turn}"
-            )
 
 
 def _finite(k: int, source: str, metrics: Any) -> Row:

@@ -97,8 +97,12 @@ class Task:
         torch.manual_seed(7 + processes.rank)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.02)
         self.generator = torch.Generator().manual_seed(processes.rank)
-        self.state = processes.state(self.model, self.optimizer, self.generator)
-        self.update = processes.make_step(self.model, self.optimizer, summed, clip=CLIP)
+        # Constant in the tests with an oracle, which has no scheduler.
+        gamma = 0.5 if self.noisy else 1.0
+        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 4, gamma)
+        self.state = processes.state(self.model, self.optimizer, self.generator, self.scheduler)
+        options = dict(clip=CLIP, scheduler=self.scheduler)
+        self.update = processes.make_step(self.model, self.optimizer, summed, **options)
 
     def whole(self, rng):
         x = torch.tensor(rng.standard_normal((T, self.B, I)))

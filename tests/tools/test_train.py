@@ -198,6 +198,83 @@ def test_a_finished_run_can_be_prolonged(tmp_path):
     np.testing.assert_array_equal(longer.params.weight, whole.params.weight)
 
 
+def test_resume_means_what_it_says(tmp_path):
+    """True: the file is there. "auto": it may be. The same words as in `practice.vowels`."""
+    path, whole = tmp_path / "run.safetensors", Regression()
+    expected = whole.fit()
+    with pytest.raises(FileNotFoundError, match=r"checkpoint: expected a file to resume from, got .*run"):
+        Regression().fit(checkpoint=path, resume=True)
+    assert not path.exists()
+    first = Regression()
+    first.fit(steps=12, checkpoint=path, resume="auto")
+    assert first.calls == 12
+    second = Regression(seed=99)
+    assert second.fit(checkpoint=path, resume="auto").rows == expected.rows and second.calls == 8
+    np.testing.assert_array_equal(second.params.weight, whole.params.weight)
+    third = Regression()
+    third.fit(checkpoint=path)  # and without it, an older file is replaced
+    assert third.calls == 20
+
+
+def test_the_rate_of_a_numpy_optimiser_goes_on_too(tmp_path):
+    """A step may change it; a state without it, as it was once, leaves it alone."""
+
+    def halved(task):
+        plain = task.step
+
+        def step(batch):
+            metrics = plain(batch)
+            task.optimizer.lr /= 2
+            return metrics
+
+        return step
+
+    path, tasks = tmp_path / "run.safetensors", [Regression() for _ in range(3)]
+    for task in tasks:
+        task.step = halved(task)
+    tasks[0].fit(steps=8, every=2)
+    tasks[1].fit(steps=4, every=2, checkpoint=path)
+    tasks[2].fit(steps=8, every=2, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(tasks[2].params.weight, tasks[0].params.weight)
+    assert tasks[2].optimizer.lr == tasks[0].optimizer.lr == 0.05 / 2**8
+    old = {name: a for name, a in tasks[0].optimizer.state_dict().items() if name != "lr"}
+    other = Regression()
+    other.optimizer.load_state_dict(old)
+    assert other.optimizer.lr == 0.05 and other.optimizer.steps == 8
+
+
+def test_a_scheduler_of_ones_own_is_stepped_by_rows_and_saved(tmp_path):
+    """It needs no torch: what has step, state_dict and load_state_dict."""
+
+    class Halves:
+        def __init__(self, optimizer):
+            self.optimizer, self.seen = optimizer, []
+
+        def step(self, metric):
+            self.seen.append(metric)
+            self.optimizer.lr /= 2
+
+        def state_dict(self):
+            return {"seen": [*self.seen]}
+
+        def load_state_dict(self, state):
+            self.seen = [*state["seen"]]
+
+    path, runs = tmp_path / "run.safetensors", []
+    for options in (dict(), dict(steps=12, checkpoint=path), dict(checkpoint=path, resume=True)):
+        task = Regression()
+        scheduler = Halves(task.optimizer)
+        runs.append((task, scheduler, task.fit(scheduler=scheduler, **options)))
+    (whole, seen, expected), _, (resumed, again, history) = runs
+    assert seen.seen == [*expected["loss"]] == again.seen and history.rows == expected.rows
+    np.testing.assert_array_equal(resumed.params.weight, whole.params.weight)
+    assert resumed.optimizer.lr == 0.05 / 2**4
+    with pytest.raises(
+        ValueError, match=r"checkpoint: expected one written with .*'Halves'.* got|got .*'Halves'"
+    ):
+        Regression().fit(checkpoint=path, resume=True)
+
+
 def test_csv_is_appended_once_a_row_and_cut_back_on_resume(tmp_path):
     path = tmp_path / "run.csv"
     path.write_text("of an older run\n")
@@ -293,6 +370,8 @@ def options(**changes):
         (dict(batches=3), TypeError, "batches: expected a function of rng or an iterable, got int"),
         (dict(rng=None), TypeError, "rng: expected a NumPy Generator to pass to batches, got NoneType"),
         (dict(rng=3, batches=[0]), TypeError, "rng: expected a NumPy Generator to pass to batches, got int"),
+        (dict(resume="yes"), ValueError, "resume: expected True, False or \"auto\", got 'yes'"),
+        (dict(scheduler=3), TypeError, "scheduler: expected one with step, got int without step"),
         (dict(resume=True), ValueError, "checkpoint: expected the file to resume from, got None"),
         (dict(state=None, patience=3), TypeError, "state: patience needs state_dict .* got NoneType"),
         (
@@ -408,5 +487,5 @@ def test_it_runs_without_safetensors_but_for_checkpoints(tmp_path):
     done = run_without("safetensors")
     assert (done.stdout, done.stderr) == ("3\n", "")
     done = run_without("safetensors", tmp_path / "run.safetensors")
-    assert done.stderr.endswith('ImportError: checkpoints need safetensors: pip install "rnnlit[torch]"\n')
+    assert done.stderr.endswith('ImportError: checkpoints need safetensors: pip install "rnnlit[weights]"\n')
     assert [*tmp_path.iterdir()] == []
