@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from rnnlit.tools.interop_layout import GATE_ORDER, Layout, table
-from rnnlit.tools.weights import GATES, check_cell, params_of
+from rnnlit.tools.params import GATES, check_cell, params_of
 
 __all__ = [
     "GATE_ORDER",

@@ -1,6 +1,7 @@
 """Oracles: the bytes of a file read by hand, the safetensors library, and torch.nn with its outputs."""
 
 import importlib
+import inspect
 import json
 import os
 import pickle
@@ -15,15 +16,17 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
+from torch.nn.utils import prune
 
 import rnnlit
-from rnnlit import gru, lstm, lstm_1997, lstm_peephole, rnn
+from rnnlit import birnn_torch, dropout_lstm_torch, gru, lstm, lstm_1997, lstm_peephole, nn, rnn
 from rnnlit.tools import layers, weights
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4
 CELLS = {"rnn": rnn, "lstm": lstm, "lstm_peephole": lstm_peephole, "lstm_1997": lstm_1997}
 DTYPES = [np.float32, np.float64]
+EXACT = TOLERANCE[np.float64]
 TORCH = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM}
 
 
@@ -480,19 +483,38 @@ def test_a_state_dict_of_torch_comes_through_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
+        (torch.nn.LSTM(I, H, proj_size=2), ValueError, "without proj_size, .* with proj_size=2"),
         (
-            torch.nn.LSTM(I, H, proj_size=2),
+            torch.nn.LSTM(I, H, proj_size=2).state_dict(),
             ValueError,
-            r"expected an LSTM without projection \(proj_size=0\)",
+            "without proj_size, which no .*, got weight_hr_l0",
         ),
-        (torch.nn.RNN(I, H, nonlinearity="relu"), ValueError, "torch.nn.RNN with tanh, got mode RNN_RELU"),
+        (torch.nn.RNN(I, H, nonlinearity="relu"), ValueError, "without nonlinearity, .* nonlinearity=relu"),
+        (torch.nn.RNNCell(I, H, nonlinearity="relu"), ValueError, "RNNCell with nonlinearity=relu"),
         (
             {"weight_ih_l0": W[:2], "weight_hh_l0": torch.zeros(8, 4)},
             ValueError,
             r"weight_hh .* got \(8, 4\)",
         ),
         (torch.nn.LSTM(I, H).half(), TypeError, "weight_ih: expected float32 or float64, got torch.float16"),
-        (torch.nn.Linear(I, H), ValueError, "expected .*weight_ih_l0 as well, got bias, weight"),
+        (
+            torch.nn.Linear(I, H),
+            TypeError,
+            r"\(LSTM, GRU, RNN, LSTMCell, .*\), or a state_dict of one, got torch.*Linear; rnnlit.tools.models",
+        ),
+        (torch.nn.Linear(I, H).state_dict(), ValueError, "expected .*weight_ih_l0 as well, got bias, weight"),
+        (
+            torch.nn.Sequential(torch.nn.LSTM(I, H)),
+            TypeError,
+            "got torch.nn.*Sequential; rnnlit.tools.models",
+        ),
+        (
+            nn.Bidirectional.of("gru", I, H),
+            TypeError,
+            "Bidirectional; rnnlit.tools.models takes a whole model",
+        ),
+        (nn.AdditiveAttention(I, H, 5), TypeError, "got rnnlit.*AdditiveAttention; rnnlit.tools.models"),
+        (torch.nn.LSTM, TypeError, "got type"),
         ({}, ValueError, "expected .*weight_ih_l0 as well, got none"),
         (
             {"weight_ih_l0": W, "weight_hh_l0": [1.0]},
@@ -511,8 +533,8 @@ def test_a_state_dict_of_torch_comes_through_a_file(tmp_path):
             ValueError,
             r"weight_ih: expected shape \(3, I\), got \(4, 3\)",
         ),
-        (torch.zeros(3), TypeError, "expected a torch.nn.LSTM or RNN, or a state_dict, got torch.Tensor"),
-        ("lstm.pt", TypeError, "expected a torch.nn.LSTM or RNN, or a state_dict, got str"),
+        (torch.zeros(3), TypeError, "or a state_dict of one, got torch.Tensor"),
+        ("lstm.pt", TypeError, "or a state_dict of one, got str"),
     ],
 )
 def test_from_torch_refuses(source, error, message):
@@ -535,7 +557,7 @@ def test_a_layer_that_is_not_there(layer, error):
         weights.from_torch(torch.nn.LSTM(I, H), layer)
 
 
-@pytest.mark.parametrize("cell", ["lstm_peephole", "lstm_1997"])
+@pytest.mark.parametrize("cell", ["lstm_1997"])
 def test_to_torch_refuses_cells_that_torch_lacks(rng, cell):
     with pytest.raises(
         TypeError, match=rf"params: expected rnnlit\.rnn\.Params or .* got rnnlit\.{cell}\.Params"
@@ -595,12 +617,195 @@ def test_without_torch_and_safetensors(tmp_path):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
     assert done.stdout.splitlines() == [
-        'weight files need safetensors: pip install "rnnlit[torch]"',
+        'weight files need safetensors: pip install "rnnlit[weights]"',
         'to_torch needs torch: pip install "rnnlit[torch]"',
         "[0. 0. 0. 0.]",
         "(4, 3)",
     ]
     assert os.listdir(tmp_path) == []
+
+
+# ---- every option, every class -----------------------------------------------------------------------------
+
+# What a layer of ours can be asked for, and whether its Params say all of it in evaluation.
+OPTIONS = {
+    "input_dropout": (0.5, True),
+    "recurrent_dropout": (0.5, True),
+    "output_dropout": (0.5, True),
+    "candidate_dropout": (0.5, True),
+    "weight_drop": (0.5, True),
+    "orthogonal": (True, True),
+    "forget_bias": (1.0, True),
+    "chrono": (7.0, True),
+    "peephole": (True, True),
+    "bias": (False, True),
+    "batch_first": (True, True),
+    "zoneout": (0.5, False),
+    "layer_norm": (True, False),
+    "reset_after": (False, False),
+    "proj_size": (2, False),
+    "nonlinearity": ("relu", False),
+}
+PLAIN = {"self", "input_size", "hidden_size", "num_layers", "bidirectional", "dropout", "device", "dtype"}
+CASES = [
+    (kind, name)
+    for kind in ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")
+    for name in OPTIONS
+    if name in inspect.signature(getattr(nn, kind).__init__).parameters
+]
+
+
+def test_every_option_of_a_layer_has_its_case():
+    for kind in {kind for kind, _ in CASES}:
+        given = set(inspect.signature(getattr(nn, kind).__init__).parameters)
+        assert given - PLAIN == {name for one, name in CASES if one == kind}
+
+
+@pytest.mark.parametrize("kind, name", CASES)
+def test_an_option_is_held_or_refused_by_its_name(rng, kind, name):
+    """The oracle is the module itself in evaluation."""
+    value, held = OPTIONS[name]
+    torch.manual_seed(3)
+    module = getattr(nn, kind)(I, H, **{name: value}).eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(-1, 1)
+    if not held:
+        with pytest.raises(ValueError, match=name):
+            weights.from_torch(module)
+        if name in ("layer_norm", "proj_size"):
+            with pytest.raises(ValueError, match=f"source: expected a layer without {name}"):
+                weights.from_torch(module.state_dict())
+        return
+    params = weights.from_torch(module)
+    x = rng.normal(size=(T, B, I)).astype(np.float32)
+    cell = importlib.import_module(type(params).__module__)
+    assert cell.__name__ == "rnnlit.lstm_peephole" if name == "peephole" else f"rnnlit.{kind.lower()[:3]}"
+    ours = cell.forward(params, x)
+    given = torch.from_numpy(x)
+    with torch.no_grad():
+        if kind.endswith("Cell"):
+            state = None
+            for x_t in given:
+                state = module(x_t, state)
+            h, theirs = ours.h_n, state[0] if isinstance(state, tuple) else state
+        else:
+            out = module(given.transpose(0, 1) if name == "batch_first" else given)[0]
+            h, theirs = ours.h, out.transpose(0, 1) if name == "batch_first" else out
+    np.testing.assert_allclose(h, theirs.numpy(), **TOLERANCE[np.float32])
+    if name != "bias":
+        end = {"layer": None} if kind.endswith("Cell") else {}
+        other = getattr(nn, kind)(I, H, **{name: value})
+        other.load_state_dict(weights.to_torch(params, **end))
+        for one, two in zip(module.parameters(), other.parameters(), strict=True):
+            assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("cls", [nn.GRU, nn.GRUCell])
+def test_the_other_form_of_a_gru_has_to_be_named(rng, cls):
+    module, x = cls(I, H, reset_after=False, dtype=torch.float64), rng.normal(size=(T, B, I))
+    with pytest.raises(
+        ValueError, match=r"reset_after: expected False, the form of the layer, here and in gru"
+    ):
+        weights.from_torch(module)
+    params = weights.from_torch(module, reset_after=False)
+    layer = nn.GRU(I, H, reset_after=False, dtype=torch.float64)
+    layer.load_state_dict(weights.to_torch(params))
+    expected = layer(torch.from_numpy(x))[0].detach().numpy()
+    got = gru.forward(params, x, reset_after=False).h
+    np.testing.assert_allclose(got, expected, **TOLERANCE[np.float64])
+    assert (
+        type(weights.from_torch(module.state_dict(), reset_after=False)) is gru.Params
+    )  # as the caller says
+    for source in (torch.nn.GRU(I, H), nn.GRU(I, H)):
+        with pytest.raises(ValueError, match="reset_after: expected True, the form of the layer"):
+            weights.from_torch(source, reset_after=False)
+    with pytest.raises(ValueError, match=r"reset_after: expected a GRU beside reset_after=False, got .*LSTM"):
+        weights.from_torch(nn.LSTM(I, H), reset_after=False)
+
+
+@pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell"])
+@pytest.mark.parametrize("library", [torch.nn, nn])
+def test_a_cell_is_taken_and_given(rng, library, kind):
+    module = getattr(library, kind)(I, H)
+    params = weights.from_torch(module)
+    assert_same(weights.from_torch(module, None), params)
+    assert_same(weights.from_torch(module.state_dict()), params)
+    assert type(params).__module__ == "rnnlit." + kind.removesuffix("Cell").lower()
+    other = getattr(library, kind)(I, H)
+    other.load_state_dict(weights.to_torch(params, layer=None))
+    for one, two in zip(module.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, two)
+    with pytest.raises(ValueError, match="layer: expected 0 or None for a cell, forwards, got 1"):
+        weights.from_torch(module, 1)
+    with pytest.raises(
+        ValueError, match="layer: expected 0 or None for a cell, forwards, got 0, reverse=True"
+    ):
+        weights.from_torch(module, reverse=True)
+    with pytest.raises(ValueError, match=r"reverse: expected False for a cell \(layer=None\), got True"):
+        weights.to_torch(params, None, True)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_peepholes_of_any_layer_and_direction(rng, layer, reverse):
+    module = nn.LSTM(I, H, num_layers=2, bidirectional=True, peephole=True, dtype=torch.float64)
+    params = draw(lstm_peephole, rng, np.float64, I if layer == 0 else 2 * H)
+    state = module.state_dict()
+    given = weights.to_torch(params, layer, reverse)
+    assert given.keys() <= state.keys() and len(given) == 7
+    module.load_state_dict(state | given)
+    assert_same(weights.from_torch(module, layer, reverse), params)
+    assert_same(weights.from_torch(module.state_dict(), layer, reverse), params)
+    alone = nn.LSTM(params.weight_ih.shape[1], H, peephole=True, dtype=torch.float64)
+    alone.load_state_dict(weights.to_torch(params))
+    x = rng.normal(size=(T, B, params.weight_ih.shape[1]))
+    expected = alone(torch.from_numpy(x), lengths=[5, 3])[0].detach().numpy()
+    np.testing.assert_allclose(lstm_peephole.forward(params, x, lengths=[5, 3]).h, expected, **EXACT)
+    part = {name: value for name, value in given.items() if "weight_co" not in name}
+    with pytest.raises(ValueError, match="source: expected weight_ci_l"):
+        weights.from_torch(part, layer, reverse)
+
+
+def test_a_size_for_each_layer():
+    module = nn.LSTM(I, (H, 6), num_layers=2, bidirectional=True)
+    shapes = [weights.from_torch(module, k, r).weight_ih.shape for k in (0, 1) for r in (False, True)]
+    assert shapes == [(16, 3), (16, 3), (24, 8), (24, 8)]
+
+
+class Mine(torch.nn.LSTM):
+    """A subclass of one's own."""
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_classes_are_known_by_what_they_are_made_of(rng):
+    """Subclasses, scripted modules, parametrized ones, and the other layers of this package."""
+    module = torch.nn.LSTM(I, H)
+    expected = weights.from_torch(module)
+    mine = Mine(I, H)
+    mine.load_state_dict(module.state_dict())
+    assert_same(weights.from_torch(mine), expected)
+    assert_same(weights.from_torch(torch.jit.script(module)), expected)
+    torch.nn.utils.parametrizations.weight_norm(mine, "weight_hh_l0")
+    with torch.no_grad():
+        mine.parametrizations.weight_hh_l0.original0 *= 2
+    assert_same(weights.from_torch(mine), expected._replace(weight_hh=mine.weight_hh_l0.detach().numpy()))
+    assert not np.allclose(mine.weight_hh_l0.detach(), module.weight_hh_l0.detach())
+    pruned = prune.l1_unstructured(torch.nn.LSTM(I, H), "weight_hh_l0", 0.5)
+    with pytest.raises(ValueError, match=r"source: expected weight_hh_l0 as well, got .*weight_hh_l0_orig"):
+        weights.from_torch(pruned)
+
+    assert type(weights.from_torch(dropout_lstm_torch.LSTM(I, H, "gal", 0.5))) is lstm.Params
+    with pytest.raises(ValueError, match=r"without kind, .* got rnnlit.*LSTM with kind=zoneout"):
+        weights.from_torch(dropout_lstm_torch.LSTM(I, H, "zoneout", 0.5))
+    for cell in ("lstm_1997", "lstm_peephole"):
+        loop = birnn_torch.Layer(cell, I, H)
+        params = weights.from_torch(loop)
+        assert type(params) is CELLS[cell].Params
+        other = birnn_torch.Layer(cell, I, H)
+        other.load_state_dict(weights.to_torch(params, None))
+        for one, two in zip(loop.parameters(), other.parameters(), strict=True):
+            assert torch.equal(one, two)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
