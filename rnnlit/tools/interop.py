@@ -9,7 +9,23 @@ Keras and flax have one bias where there are two here. On the way out the two ar
 sum becomes bias_ih and bias_hh is zero: the cell computes the same from other arrays. In a GRU with the reset
 gate after the product, the candidate's two biases can't be summed, and both are kept.
 
-A GRU's Params, and its arrays in a library, do not say where the reset gate stands: the caller must.
+A GRU's Params, and its arrays in a library, do not say where the reset gate stands: the caller must, and
+whatever else a library's layer says is compared with it. An option of a layer that changes what it computes
+is refused by its name.
+
+Nor do they say what the update gate z does. Here and in these libraries z = 1 keeps the old state. Where it
+writes the new one, `flip_update_gate` goes there and back:
+
+    ====================================  =============================  ============================
+    h' = (1 - z) n + z h                  z keeps                        this package, torch, cuDNN,
+                                                                         Keras, flax, ONNX;
+                                                                         Cho et al. (2014), eq. 7
+    h' = z n + (1 - z) h                  z writes                       Chung et al. (2014), eq. 5;
+                                                                         Lasagne's GRULayer, with the
+                                                                         reset after the product;
+                                                                         Chainer's StatelessGRU and
+                                                                         StatefulGRU, before it
+    ====================================  =============================  ============================
 
 Sources: documentation and source of torch 2.13, Keras 3.15, flax 0.12 and ONNX 1.23 (operator set 22), and
 cuDNN's reference, under cudnnGetRNNWeightParams. The tests run torch, Keras, flax and ONNX Runtime; the
@@ -29,6 +45,7 @@ from rnnlit.tools.params import GATES, check_cell, params_of
 __all__ = [
     "GATE_ORDER",
     "Layout",
+    "flip_update_gate",
     "from_flax",
     "from_keras",
     "from_onnx",
@@ -66,17 +83,21 @@ def to_keras(params: tuple, *, reset_after: bool = True) -> list[np.ndarray]:
     return [weight_ih.T.copy(), weight_hh.T.copy(), bias]
 
 
-def from_keras(source: Any) -> Any:
+def from_keras(source: Any, *, reset_after: bool = True) -> Any:
     """Return the Params of a Keras layer LSTM, GRU or SimpleRNN.
 
-    source  the layer, built, or its `get_weights()`: kernel, recurrent_kernel and (with use_bias) bias
+    source       the layer, built, or its `get_weights()`: kernel, recurrent_kernel and (with use_bias) bias
+    reset_after  of a GRU, which its Params don't hold: that of the layer, and that with which `gru.forward`
+                 has to be called
 
-    Call our GRU with the layer's own `reset_after`. A bias (2, 3H) is that of True, (3H,) that of False.
-    ValueError: another layer, other activations than tanh and sigmoid, arrays of other number or shape.
-    TypeError: neither layer nor list, dtypes but float32 and float64.
+    Of arrays a bias (2, 3H) is that of reset_after=True, (3H,) that of False; without a bias nothing tells.
+    What drops numbers in training alone, and unroll, return_sequences and the like, change nothing here.
+    ValueError: another layer; go_backwards, stateful, other activations than tanh and sigmoid; the other form
+    of a GRU; arrays of other number or shape.  TypeError: neither layer nor list, dtypes but float32 and
+    float64.
     """
     if callable(getattr(source, "get_weights", None)):
-        _check_keras_layer(source)
+        _check_keras_layer(source, reset_after)
         source = source.get_weights()
     if not isinstance(source, list | tuple):
         raise TypeError(
@@ -92,11 +113,19 @@ def from_keras(source: Any) -> Any:
             f"got shapes {shapes}"
         )
     kernel, recurrent_kernel, *bias = arrays
+    is_gru = recurrent_kernel.shape[1] == 3 * recurrent_kernel.shape[0] > 0
+    if bias and is_gru and two != reset_after:
+        raise ValueError(
+            f"reset_after: expected {two}, which a bias {bias[0].shape} belongs to, here and in gru.forward, "
+            f"got {reset_after}"
+        )
+    if not reset_after and not is_gru:
+        raise ValueError("reset_after: expected a GRU beside reset_after=False, got another cell")
     bias = [*bias[0]] if two else bias
     return _from_order_of("Keras 3", "source", kernel.T, recurrent_kernel.T, *bias)
 
 
-def _check_keras_layer(layer: Any) -> None:
+def _check_keras_layer(layer: Any, reset_after: bool) -> None:
     """Refuse a layer that computes something else; its weights would be taken for those of our cell."""
     names = [kind.__name__ for kind in type(layer).__mro__ if kind.__name__ in _KERAS]
     if not names:
@@ -110,6 +139,18 @@ def _check_keras_layer(layer: Any) -> None:
             raise ValueError(
                 f"source: expected {attribute} {name}, got {getattr(function, '__name__', function)}"
             )
+    for option, instead in (
+        ("go_backwards", "turn the sequences round, and give its get_weights()"),
+        ("stateful", "pass the state on from call to call, and give its get_weights()"),
+    ):
+        if getattr(layer, option, False):
+            raise ValueError(f"source: expected a layer without {option}, got {option}=True; {instead}")
+    form = getattr(layer, "reset_after", True)
+    if _KERAS[names[0]] == "gru" and bool(form) != reset_after:
+        raise ValueError(
+            f"reset_after: expected {bool(form)}, the form of the layer, here and in gru.forward, "
+            f"got {reset_after}"
+        )
 
 
 # ---- flax --------------------------------------------------------------------------------------------------
@@ -175,15 +216,19 @@ def _gru_to_flax(
     }
 
 
-def from_flax(tree: Mapping[str, Any]) -> Any:
+def from_flax(tree: Mapping[str, Any], cell: Any = None) -> Any:
     """Return the Params of a flax cell: (Optimized)LSTMCell, GRUCell or SimpleCell, of linen or of nnx.
 
     tree  linen: the variables {"params": {...}} of the cell, or what stands under "params"
           nnx: `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`
+    cell  the cell itself, whose options are then looked at. A tree does not name them: without the cell, its
+          default activations, and no `residual`, are taken for granted.
 
-    A tree does not name activations: the defaults of the cell, and no `residual`, are taken for granted.
-    ValueError: layers of other names or shapes.  TypeError: no mapping, dtypes but float32 and float64.
+    ValueError: layers of other names or shapes; another cell, other activations, residual=True.
+    TypeError: no mapping, dtypes but float32 and float64.
     """
+    if cell is not None:
+        _check_flax_cell(cell)
     if isinstance(tree, Mapping) and set(tree) == {"params"}:
         tree = tree["params"]
     if not isinstance(tree, Mapping) or not all(isinstance(layer, Mapping) for layer in tree.values()):
@@ -215,6 +260,21 @@ def from_flax(tree: Mapping[str, Any]) -> Any:
         "or ir, iz, in, hr, hz, hn with kernels and all but hr and hz with biases, "
         f"or i and h, or dense_i and dense_h, one with a bias, got {', '.join(sorted(keys)) or 'none'}"
     )
+
+
+def _check_flax_cell(cell: Any) -> None:
+    """Refuse a cell that computes something else from the same tree."""
+    known = ("LSTMCell", "OptimizedLSTMCell", "GRUCell", "SimpleCell")
+    if not any(kind.__name__ in known for kind in type(cell).__mro__):
+        raise ValueError(f"cell: expected a flax {', '.join(known)}, got {type(cell).__name__}")
+    for attribute, name in (("gate_fn", "sigmoid"), ("activation_fn", "tanh")):
+        function = getattr(cell, attribute, None)
+        if function is not None and getattr(function, "__name__", None) != name:
+            raise ValueError(
+                f"cell: expected {attribute} {name}, got {getattr(function, '__name__', function)}"
+            )
+    if getattr(cell, "residual", False):
+        raise ValueError("cell: expected a cell without residual, got residual=True")
 
 
 def _gru_from_linen(tree: Mapping[str, Any], keys: set[str]) -> Any:
@@ -291,15 +351,28 @@ def _to_onnx(argument: str, params: Any) -> dict[str, np.ndarray]:
     return arrays
 
 
-def from_onnx(tensors: Mapping[str, Any], direction: int = 0) -> Any:
+def from_onnx(
+    tensors: Mapping[str, Any],
+    direction: int = 0,
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    reset_after: bool = True,
+) -> Any:
     """Return the Params of one direction of the ONNX operator LSTM, GRU or RNN.
 
-    tensors    W, R, perhaps B (else zero), perhaps P (then `lstm_peephole.Params`), by these names, with D
-    direction  0 forward (or the only one), 1 backward
+    tensors      W, R, perhaps B (else zero), perhaps P (then `lstm_peephole.Params`), by these names, with D
+    direction    0 forward (or the only one), 1 backward
+    attributes   those of the node, `{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}`,
+                 which are then looked at. Tensors do not name them: without attributes the operator's
+                 defaults are taken for granted, all but the direction, and for a GRU linear_before_reset.
+                 layout only says in which order the axes of x come.
+    reset_after  of a GRU, which its Params don't hold: True where linear_before_reset is 1, False where it is
+                 0, its default; and that with which `gru.forward` has to be called. It is compared with the
+                 attributes.
 
-    The operator's attributes are not seen: its defaults are taken for granted, all but the direction, and
-    for a GRU linear_before_reset. Call our GRU with reset_after=True where that is 1.
-    ValueError: other names, shapes or direction.  TypeError: no mapping, dtypes but float32 and float64.
+    ValueError: other names, shapes or direction; an attribute that changes what the operator computes: other
+    activations, clip, input_forget, another hidden_size; a direction "reverse" that is taken for forward; the
+    other form of a GRU.  TypeError: no mapping, dtypes but float32 and float64.
     """
     if not isinstance(tensors, Mapping):
         raise TypeError(
@@ -313,8 +386,11 @@ def from_onnx(tensors: Mapping[str, Any], direction: int = 0) -> Any:
         letters = {"W": "(D, GH, I)", "R": "(D, GH, H)", "B": "(D, 2GH)", "P": "(D, 3H)"}[name]
         if array.ndim != letters.count(",") + 1 or len(array) not in {1, 2} & {len(arrays["W"])}:
             raise ValueError(f"tensors: {name}: expected shape {letters}, D = 1 or 2, got {array.shape}")
-    if direction not in range(len(arrays["W"])):
+    reverse = attributes is not None and direction == 1 and len(arrays["W"]) == 1
+    if direction not in range(len(arrays["W"])) and not reverse:
         raise ValueError(f"direction: expected 0 to {len(arrays['W']) - 1}, got {direction!r}")
+    if attributes is not None:
+        direction = _check_attributes(attributes, arrays, direction, reset_after)
     one = {name: array[direction] for name, array in arrays.items()}
     (rows, H), biases, peepholes = one["R"].shape, [], {}
     if "B" in one:
@@ -332,9 +408,72 @@ def from_onnx(tensors: Mapping[str, Any], direction: int = 0) -> Any:
     return _from_order_of("ONNX", "tensors", one["W"], one["R"], *biases, **peepholes)
 
 
+def _check_attributes(
+    attributes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], direction: int, reset_after: bool
+) -> int:
+    """Refuse what computes something else from the same tensors; return the place of the direction."""
+    if not isinstance(attributes, Mapping):
+        raise TypeError(f"attributes: expected a dict, got {type(attributes).__name__}")
+    rest = {name: _text(value) for name, value in attributes.items()}
+    D, rows, H = arrays["R"].shape
+    name = rest.pop("direction", "forward")
+    names = {"forward": 1, "reverse": 1, "bidirectional": 2}
+    if names.get(name) != D:
+        raise ValueError(f"attributes: expected a direction with D = {D} rows of weights, got {name!r}")
+    if D == 1 and direction != (name == "reverse"):
+        meant = "1, since it runs backwards" if name == "reverse" else "0"
+        raise ValueError(
+            f"direction: expected {meant}, for the operator's direction {name!r}, got {direction}"
+        )
+    hidden = rest.pop("hidden_size", H)
+    if hidden != H:
+        raise ValueError(f"attributes: expected hidden_size {H}, as in R, got {hidden}")
+    rest.pop("layout", None)
+    default = {1: ["tanh"], 3: ["sigmoid", "tanh"], 4: ["sigmoid", "tanh", "tanh"]}.get(rows // H, [])
+    functions = [_text(f).lower() for f in rest.pop("activations", [])] or default * D
+    if functions != default * D:
+        raise ValueError(f"attributes: expected activations {default * D}, got {functions}")
+    form = bool(rest.pop("linear_before_reset", 0))
+    if rows == 3 * H and form != reset_after:
+        raise ValueError(
+            f"reset_after: expected {form}, since linear_before_reset is {int(form)}, here and in "
+            f"gru.forward, got {reset_after}"
+        )
+    # What is left is 0 by default, or absent: clip, input_forget, activation_alpha, activation_beta.
+    others = {name: value for name, value in rest.items() if value not in (0, [], None)}
+    if others:
+        got = ", ".join(f"{name}={value}" for name, value in others.items())
+        raise ValueError(f"attributes: expected none that changes the cell, got {got}")
+    return 0 if D == 1 else direction
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _onnx_peepholes() -> list[str]:
     """Our names of the peepholes in ONNX's order, i o f; the candidate has none."""
     return ["weight_c" + gate for gate in GATE_ORDER["lstm"]["ONNX"].gates.split() if gate != "c"]
+
+
+# ---- the update gate that writes ---------------------------------------------------------------------------
+
+
+def flip_update_gate(params: Any) -> Any:
+    """Return a GRU's Params for the other meaning of its update gate; twice gives the first ones back.
+
+        sigma(-a) = 1 - sigma(a),    so    z n + (1 - z) h    becomes    (1 - z) n + z h
+
+    when the weights and biases of z change their sign. The first is what Chung et al. (2014) have, with z = 1
+    for writing, the second what this package has.
+
+    params  `gru.Params`. Those of a library are first turned into ours, and flipped then.
+
+    TypeError: another cell.  ValueError: shapes that do not fit each other.
+    """
+    check_cell("params", params, ("gru",))
+    sign = np.repeat([1, -1, 1], params.weight_hh.shape[1])  # of the rows of r, z, n
+    return type(params)(*((array.T * sign.astype(array.dtype)).T.copy() for array in params))
 
 
 # ---- what they share ---------------------------------------------------------------------------------------

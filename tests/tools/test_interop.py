@@ -4,6 +4,7 @@ The tests with a library skip where it is absent; the others need NumPy alone.
 """
 
 import importlib
+import inspect
 import os
 from contextlib import nullcontext
 
@@ -256,7 +257,7 @@ def test_gru_there_and_back(rng, dtype):
     """Keras keeps both biases with reset_after; flax sums those of r and z; without, all are summed."""
     params, (x, state) = draw("gru", rng, dtype), draw_input("gru", rng, dtype)
     assert_same(interop.from_keras(interop.to_keras(params)), params)
-    before = interop.from_keras(interop.to_keras(params, reset_after=False))
+    before = interop.from_keras(interop.to_keras(params, reset_after=False), reset_after=False)
     assert_same_up_to_biases(before, params)
     assert_close(run("gru_before", before, x, state), run("gru_before", params, x, state), dtype)
     linen = interop.from_flax(interop.to_flax(params))
@@ -349,6 +350,50 @@ def test_each_order_has_the_same_four_gates():
     for name in ("rnnlit", "torch"):
         assert tuple(interop.GATE_ORDER["gru"][name].gates.split()) == GATES["gru"]
         assert tuple(interop.GATE_ORDER["lstm"][name].gates.split()) == GATES["lstm"]
+
+
+# ---- the update gate that writes ---------------------------------------------------------------------------
+
+
+def written(params, x, h, reset_after):
+    """The cell of Chung et al. (2014), equations 5 to 8, step by step, with the reset in both places."""
+    H = h.shape[1]
+    (W_r, W_z, W_n), (U_r, U_z, U_n) = (np.split(w, 3) for w in (params.weight_ih, params.weight_hh))
+    (b_r, b_z, b_n), (c_r, c_z, c_n) = (b.reshape(3, H) for b in (params.bias_ih, params.bias_hh))
+    states = []
+    for x_t in x:
+        r, z = (
+            1 / (1 + np.exp(-a))
+            for a in (
+                x_t @ W_r.T + b_r + h @ U_r.T + c_r,
+                x_t @ W_z.T + b_z + h @ U_z.T + c_z,
+            )
+        )
+        product = r * (h @ U_n.T + c_n) if reset_after else (r * h) @ U_n.T + c_n
+        n = np.tanh(x_t @ W_n.T + b_n + product)
+        h = z * n + (1 - z) * h
+        states.append(h)
+    return np.stack(states)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", ["gru", "gru_before"])
+def test_an_update_gate_that_writes(rng, cell, dtype):
+    theirs, (x, [h0]) = draw(cell, rng, dtype), draw_input(cell, rng, dtype)
+    ours = interop.flip_update_gate(theirs)
+    expected = written(theirs, x, h0, cell == "gru")
+    assert_close([run(cell, ours, x, [h0])[0]], [expected], dtype)
+    assert np.abs(run(cell, theirs, x, [h0])[0] - expected).max() > 0.1  # taken over unchanged
+    # and the other way round: ours as weights for a cell that writes
+    back = written(interop.flip_update_gate(theirs), x, h0, cell == "gru")
+    assert_close([back], [run(cell, theirs, x, [h0])[0]], dtype)
+    assert_same(interop.flip_update_gate(ours), theirs)
+    assert all(a.flags.c_contiguous and not np.shares_memory(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_only_a_gru_has_an_update_gate(rng):
+    with pytest.raises(TypeError, match=r"params: expected rnnlit\.gru\.Params, got rnnlit\.lstm\.Params"):
+        interop.flip_update_gate(draw("lstm", rng))
 
 
 # ---- bad input ---------------------------------------------------------------------------------------------
@@ -519,6 +564,54 @@ def test_from_onnx_refuses(source, error, message):
         interop.from_onnx(source)
 
 
+ATTRIBUTES = [
+    ("lstm", {}, None),
+    ("lstm", {"hidden_size": H, "layout": 1, "direction": b"forward", "clip": 0.0, "input_forget": 0}, None),
+    ("lstm", {"activations": [b"Sigmoid", b"Tanh", b"Tanh"]}, None),
+    ("rnn", {"activations": ["Tanh"]}, None),
+    ("gru", {"activations": ["sigmoid", "TANH"], "linear_before_reset": 1}, None),
+    ("lstm", {"activations": [b"Relu", b"Tanh", b"Tanh"]}, "expected activations .* got .*relu"),
+    ("rnn", {"activations": ["Affine"], "activation_alpha": [0.5]}, "expected activations .* got .*affine"),
+    ("rnn", {"activation_alpha": [0.5]}, r"none that changes the cell, got activation_alpha=\[0.5\]"),
+    ("lstm", {"clip": 3.0}, "none that changes the cell, got clip=3.0"),
+    ("lstm", {"input_forget": 1}, "none that changes the cell, got input_forget=1"),
+    ("lstm", {"hidden_size": 7}, "expected hidden_size 4, as in R, got 7"),
+    ("lstm", {"direction": "bidirectional"}, "expected a direction with D = 1 rows of weights, got 'bid"),
+    ("lstm", {"direction": "sideways"}, "expected a direction with D = 1 rows of weights, got 'side"),
+    ("lstm", {"novelty": 1}, "none that changes the cell, got novelty=1"),
+]
+
+
+@pytest.mark.parametrize("cell, attributes, message", ATTRIBUTES)
+def test_attributes_of_onnx_are_looked_at(rng, cell, attributes, message):
+    params = draw(cell, rng)
+    if message is None:
+        assert_same(interop.from_onnx(interop.to_onnx(params), attributes=attributes), params)
+    else:
+        with pytest.raises(ValueError, match="attributes: .*" + message):
+            interop.from_onnx(interop.to_onnx(params), attributes=attributes)
+
+
+def test_direction_and_form_of_onnx_have_to_be_named(rng):
+    params, other = draw("gru", rng), draw("gru", rng)
+    one, both = interop.to_onnx(params), interop.to_onnx(params, other)
+    reverse = {"direction": "reverse", "linear_before_reset": 1}
+    assert_same(interop.from_onnx(one, 1, reverse), params)
+    assert_same(interop.from_onnx(both, 1, reverse | {"direction": "bidirectional"}), other)
+    with pytest.raises(ValueError, match=r"direction: expected 1, since it runs backwards, .* got 0"):
+        interop.from_onnx(one, attributes=reverse)
+    with pytest.raises(
+        ValueError, match="direction: expected 0, for the operator's direction 'forward', got 1"
+    ):
+        interop.from_onnx(one, 1, {"linear_before_reset": 1})
+    assert_same(interop.from_onnx(one, attributes={}, reset_after=False), params)
+    for attributes, form in (({}, False), ({"linear_before_reset": 1}, True)):
+        with pytest.raises(ValueError, match=f"reset_after: expected {form}, since linear_.* got {not form}"):
+            interop.from_onnx(one, attributes=attributes, reset_after=not form)
+    with pytest.raises(TypeError, match="attributes: expected a dict, got list"):
+        interop.from_onnx(one, attributes=[])
+
+
 @pytest.mark.parametrize("direction", [1, -1, None])
 def test_from_onnx_refuses_another_direction(direction):
     with pytest.raises(ValueError, match=f"direction: expected 0 to 0, got {direction}"):
@@ -598,12 +691,13 @@ def test_from_keras_computes_the_same(keras, rng, cell, use_bias, dtype):
     """With Keras' own start values, among them a forget bias of 1."""
     x, state = draw_input(cell, rng, dtype)
     layer = keras_layer(keras, cell, dtype, use_bias=use_bias)
-    params = interop.from_keras(layer)
+    form = {"reset_after": False} if cell == "gru_before" else {}
+    params = interop.from_keras(layer, **form)
     if cell == "lstm" and use_bias:
         np.testing.assert_array_equal(params.bias_ih, [0] * H + [1] * H + [0] * (2 * H))
     assert_close(run(cell, params, x, state), run_keras(keras, layer, x, state), dtype)
-    assert_same(interop.from_keras(layer.get_weights()), params)
-    assert_same(interop.from_keras(layer.cell), params)
+    assert_same(interop.from_keras(layer.get_weights(), **form), params)
+    assert_same(interop.from_keras(layer.cell, **form), params)
 
 
 def test_from_keras_refuses_other_layers(keras):
@@ -621,9 +715,50 @@ def test_from_keras_refuses_other_layers(keras):
             "recurrent_activation sigmoid, got hard_sigmoid",
         ),
         (keras.layers.SimpleRNN(H, activation=None), "expected activation tanh, got linear"),
+        (keras.layers.RNN(keras.layers.LSTMCell(H)), "expected a Keras layer LSTM, GRU or .*, got RNN"),
+        *[
+            (
+                getattr(keras.layers, KERAS[cell])(H, **{option: True}),
+                f"without {option}, got {option}=True; ",
+            )
+            for cell in ("lstm", "gru", "rnn")
+            for option in ("go_backwards", "stateful")
+        ],
     ):
         with pytest.raises(ValueError, match="source: .*" + message):
             interop.from_keras(layer)
+
+
+@keras_warns
+def test_options_of_keras_that_change_nothing(keras, rng):
+    """Every option of the constructors is one that is refused, or one of these."""
+    harmless = dict(unroll=True, dropout=0.5, recurrent_dropout=0.5, seed=3, name="cell")
+    harmless |= dict(kernel_initializer="zeros", recurrent_initializer="zeros", bias_initializer="ones")
+    harmless |= {f"{part}_regularizer": "l2" for part in ("kernel", "recurrent", "bias", "activity")}
+    harmless |= {f"{part}_constraint": "non_neg" for part in ("kernel", "recurrent", "bias")}
+    seen = {"self", "kwargs", "units", "return_sequences", "return_state", "use_bias", "unit_forget_bias"}
+    seen |= {"use_cudnn"}  # which kernel runs
+    refused = {"go_backwards", "stateful", "activation", "recurrent_activation", "reset_after"}
+    for cell in ("lstm", "gru", "rnn"):
+        kind = getattr(keras.layers, KERAS[cell])
+        options = set(inspect.signature(kind.__init__).parameters)
+        assert options <= {*harmless} | seen | refused
+        layer = keras_layer(keras, cell, np.float32, **harmless)
+        params = draw(cell, rng)
+        layer.set_weights(interop.to_keras(params))
+        x, state = draw_input(cell, rng, np.float32)
+        got = run(cell, interop.from_keras(layer), x, state)
+        assert_close(got, run_keras(keras, layer, x, state), np.float32)
+
+
+@keras_warns
+def test_the_form_of_keras_gru_has_to_be_named(keras):
+    for cell, form in (("gru", True), ("gru_before", False)):
+        layer = keras_layer(keras, cell, np.float32)
+        assert type(interop.from_keras(layer, reset_after=form)) is gru.Params
+        for source in (layer, layer.cell, layer.get_weights()):
+            with pytest.raises(ValueError, match=f"reset_after: expected {form}, .*, got {not form}"):
+                interop.from_keras(source, reset_after=not form)
 
 
 # ---- flax --------------------------------------------------------------------------------------------------
@@ -695,6 +830,32 @@ def test_from_linen_computes_the_same(jax, linen, rng, name, cell, dtype):
     assert params.bias_ih.all()
     assert_close(run(cell, params, x, state), expected, dtype)
     assert_same(interop.from_flax(variables["params"]), params)
+
+
+@pytest.mark.parametrize("api", ["linen", "nnx"])
+def test_options_of_flax_are_looked_at_where_the_cell_is_given(jax, linen, nnx, rng, api):
+    def make(name, **options):
+        if api == "linen":
+            return getattr(linen, name)(H, **options)
+        return getattr(nnx, name)(I, H, rngs=nnx.Rngs(0), **options)
+
+    names = {"LSTMCell": "lstm", "OptimizedLSTMCell": "lstm", "GRUCell": "gru", "SimpleCell": "rnn"}
+    for name, cell in names.items():
+        params = draw(cell, rng)
+        if cell == "gru":
+            params.bias_hh[2 * H :] = 0
+        tree = interop.to_flax(params, api)
+        assert type(interop.from_flax(tree, make(name))) is type(params)
+        with pytest.raises(ValueError, match="cell: expected activation_fn tanh, got relu"):
+            interop.from_flax(tree, make(name, activation_fn=linen.relu))
+        if cell == "rnn":
+            with pytest.raises(ValueError, match="cell: expected a cell without residual, got residual=True"):
+                interop.from_flax(tree, make(name, residual=True))
+        else:
+            with pytest.raises(ValueError, match="cell: expected gate_fn sigmoid, got hard_sigmoid"):
+                interop.from_flax(tree, make(name, gate_fn=linen.hard_sigmoid))
+    with pytest.raises(ValueError, match=r"cell: expected a flax LSTMCell, .*, got Dense"):
+        interop.from_flax(tree, linen.Dense(H))
 
 
 def nnx_cell(jax, nnx, name, dtype):
