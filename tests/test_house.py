@@ -70,7 +70,7 @@ def test_constraints_pin_what_is_needed_in_turn_and_nothing_else():
 def test_requirements_cover_the_extras():
     named = {
         canonical(re.match(r"[\w.-]+", line)[0])
-        for extra in ("torch", "book", "dev")
+        for extra in ("weights", "torch", "book", "dev")
         for line in PROJECT["optional-dependencies"][extra]
     }
     assert named <= set(pins("requirements.txt"))
@@ -78,8 +78,15 @@ def test_requirements_cover_the_extras():
 
 def test_numpy_is_the_only_hard_dependency():
     assert PROJECT["dependencies"] == ["numpy>=2.0"]
-    assert set(PROJECT["optional-dependencies"]) == {"torch", "book", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"weights", "torch", "book", "dev"}
     assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_weights_are_an_extra_of_their_own():
+    """Weights without torch: safetensors, as the extra for torch has it, and nothing else."""
+    extras = PROJECT["optional-dependencies"]
+    assert [re.match(r"[\w.-]+", line)[0] for line in extras["weights"]] == ["safetensors"]
+    assert set(extras["weights"]) < set(extras["torch"])
 
 
 def test_binder_takes_the_same_versions_and_the_cpu_build_of_torch():
@@ -355,7 +362,7 @@ def test_wheel_runs_anywhere_and_says_what_it_needs(wheel):
     assert name == f"rnnlit-{rnnlit.__version__}-py3-none-any.whl"
     hard = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert hard == ["numpy>=2.0"]
-    assert sorted(metadata.get_all("Provides-Extra")) == ["book", "dev", "torch"]
+    assert sorted(metadata.get_all("Provides-Extra")) == ["book", "dev", "torch", "weights"]
     assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0"
 
 

@@ -1,11 +1,15 @@
 """Who is speaking? A classifier of the Japanese Vowels recordings, trained in one process or in many.
 
-    python -m rnnlit.practice.vowels --steps 600 --checkpoint run.safetensors --resume
-    torchrun --nproc-per-node 2 -m rnnlit.practice.vowels --steps 600 --checkpoint many.safetensors --resume
+    python -m rnnlit.practice.vowels --steps 600 --checkpoint run.safetensors --resume auto
+    torchrun --nproc-per-node 2 -m rnnlit.practice.vowels --checkpoint many.safetensors --resume auto
 
 An LSTM with recurrent dropout reads an utterance, an affine map reads the mean of its states. Each step draws
 a batch of the 270 training utterances and adds noise to it. At the end the first process prints the share of
 the 370 test utterances that is named right, about 95 %; nothing is chosen by it.
+
+`--resume` goes on from the checkpoint, which must be there; `--resume auto` begins anew where it is not, so
+that one command can be given again and again. `--export` writes the trained model for NumPy, as
+`rnnlit.tools.models` does.
 
 T steps, B utterances, 12 coefficients, H hidden, 9 speakers.
 """
@@ -24,6 +28,7 @@ from torch import Tensor, nn
 
 from rnnlit.nn import LSTM
 from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
+from rnnlit.tools import models
 from rnnlit.tools.evaluating_torch import evaluating
 from rnnlit.tools.processes_torch import Processes, start
 from rnnlit.tools.train import History, fit
@@ -103,19 +108,20 @@ def run(options: argparse.Namespace, processes: Processes) -> tuple[History, flo
     # The same weights everywhere, but other dropout masks in each process.
     torch.manual_seed(1000 * (options.seed + 1) + processes.rank)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.lr)
-    file = options.checkpoint
     history = fit(
         processes.make_step(model, optimizer, loss_fn),
         batches(train, options.batch, options.noise, processes),
         steps=options.steps,
         every=options.every,
-        checkpoint=file,
-        resume=options.resume and processes.once(file.is_file),
+        checkpoint=options.checkpoint,
+        resume=options.resume,
         csv=options.csv,
         state=processes.state(model, optimizer),
         rng=np.random.default_rng(options.seed),
         processes=processes,
     )
+    if options.export is not None:
+        processes.once(models.save, options.export, model)
     return history, accuracy(model, test, processes)
 
 
@@ -136,8 +142,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and masks (0)")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="a GPU for each process if there are any")
     parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if it is there")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        choices=["auto"],
+        help="go on from the checkpoint; with auto only if it is there",
+    )
     parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
+    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained model")
     options = parser.parse_args(arguments)
     if options.resume and options.checkpoint is None:
         parser.error("--resume needs --checkpoint")

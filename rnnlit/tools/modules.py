@@ -11,6 +11,7 @@ Only `to_torch` needs torch.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,12 @@ FIELDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PEEPHOLES = ("weight_ci", "weight_cf", "weight_co")
 LAYERS = ("LSTM", "GRU", "RNN", "RNNBase")
 CELLS = ("LSTMCell", "GRUCell", "RNNCell")
+
+# The parameters of recurrent layers and cells, and those that make one of them.
+_NAMES = re.compile(
+    r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh|weight_c[ifo]|norm_\w+?)(_l\d+(_reverse)?)?"
+    r"|parametrizations\..*|\w+_(orig|mask)"
+)
 
 # Variants of `rnnlit.nn` that do nothing in evaluation, or that Params or an argument here can hold.
 _DROPPED = ("input_dropout", "output_dropout", "recurrent_dropout", "candidate_dropout", "weight_drop")
@@ -40,7 +47,7 @@ def to_torch(params: tuple, layer: int | None = 0, reverse: bool = False) -> dic
     TypeError: another cell.  ValueError: shapes that do not fit each other; a cell backwards.
     ImportError: no torch.
     """
-    # A cell of 1997 has its module in `rnnlit.birnn_torch`, with the names of a cell.
+    # A cell of 1997 has its module in `rnnlit.nn.bidirectional`, with the names of a cell.
     known = ("rnn", "lstm", "gru", "lstm_peephole") if layer is not None else tuple(GATES)
     check_cell("params", params, known)
     end = _suffix(layer, reverse)
@@ -70,6 +77,7 @@ def from_torch(source: Any, layer: int | None = 0, reverse: bool = False, *, res
     form of a GRU; another number of gates.  TypeError: another kind of source, or a dtype other than float32
     and float64.
     """
+    source = getattr(source, "_orig_mod", source)  # what torch.compile has wrapped
     if not isinstance(source, Mapping):
         check_module(source)
     state = source if isinstance(source, Mapping) else source.state_dict()
@@ -86,7 +94,7 @@ def from_torch(source: Any, layer: int | None = 0, reverse: bool = False, *, res
     values = {n: getattr(source, n + end) if n + end in made else state[n + end] for n in names}
     _check_names(known, names, end)
     arrays = {name: as_array("source", name, value) for name, value in values.items()}
-    own = getattr(source, "cell", None)  # of a layer of `birnn_torch`, which names its cell
+    own = getattr(source, "cell", None)  # of a layer of `nn.bidirectional`, which names its cell
     if own == "lstm_1997":
         params = importlib.import_module("rnnlit.lstm_1997").Params(**arrays)
         check_fit("source", params)
@@ -105,6 +113,11 @@ def check_module(source: Any) -> None:
             f"source: expected a layer or cell of torch.nn or rnnlit.nn ({names}), or a state_dict of one, "
             f"got {kind_of(source)}{more}"
         )
+    others = [name for name in source.state_dict() if not _NAMES.fullmatch(name)]
+    if others:
+        raise ValueError(
+            f"source: expected nothing but a recurrent layer's own parameters, got {names_of(others)} as well"
+        )
     options = _options(source)
     if options:
         raise ValueError(
@@ -115,15 +128,15 @@ def check_module(source: Any) -> None:
 
 def is_layer(module: Any) -> bool:
     """Whether a module is a recurrent layer of torch or of ours, with names such as weight_ih_l0."""
-    return bool(_ancestors(module) & {*LAYERS}) or (_is_ours(module) and hasattr(module, "weight_ih_l0"))
+    return bool(ancestors(module) & {*LAYERS}) or (_is_ours(module) and hasattr(module, "weight_ih_l0"))
 
 
 def is_cell(module: Any) -> bool:
-    """Whether a module is a recurrent cell of torch or of ours, or a loop over one (`birnn_torch.Layer`)."""
-    return bool(_ancestors(module) & {*CELLS}) or (_is_ours(module) and hasattr(module, "weight_ih"))
+    """Whether a module is a recurrent cell of torch or of ours, or a loop over one (`OneWay`)."""
+    return bool(ancestors(module) & {*CELLS}) or (_is_ours(module) and hasattr(module, "weight_ih"))
 
 
-def _ancestors(module: Any) -> set[str]:
+def ancestors(module: Any) -> set[str]:
     """Names of torch's classes that a module is one of; of a scripted one, that of its class."""
     kinds = {kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn.")}
     return kinds | {getattr(module, "original_name", "")}

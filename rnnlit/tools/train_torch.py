@@ -4,26 +4,23 @@ fit(make_step(model, optimizer, loss_fn), batches, steps=1000, state=TorchState(
 
 What a step may change, and how a checkpoint holds it:
 
-    =====================================  =================================================================
-    parameters and buffers of the model    TorchState(model, ...)
-    moments, rates, groups                 TorchState(..., optimizer)
-    a scheduler, stepped by `make_step`     make_step(..., scheduler=s) and TorchState(..., scheduler=s)
-    a scheduler, stepped by `fit`           fit(..., scheduler=s), which saves it
-    random numbers of torch, CPU and CUDA  TorchState
-    the global ones of Python and NumPy    TorchState, once something has drawn from them since it was made
-    a Generator that a module holds,       TorchState, which looks for it in the attributes of each module
-    such as `Dropout(p, generator=g)`
-    one more Generator                     TorchState(..., generator=g), or under a name of its own: noise=g
-    a GradScaler, averaged weights, ...    TorchState(..., scaler=scaler, ema=ema): by a name of its own, what
-                                           has state_dict and load_state_dict
-    NumPy's Generator of the batches       fit(..., rng=rng)
-    place and order of an iterable         fit draws it again up to the same place; generators of a DataLoader
-                                           and its samplers are put back to their start before
-    rows, best row, patience               fit
-    -------------------------------------  -----------------------------------------------------------------
-    not held                               random numbers of other devices than CPU and CUDA; Python objects
-                                           that a loss or `evaluate` changes; settings of torch itself
-    =====================================  =================================================================
+    ====================================  ================================================================
+    parameters and buffers of the model   TorchState(model, ...)
+    moments, rates, groups                TorchState(..., optimizer)
+    a scheduler that `make_step` steps    make_step(..., scheduler=s) and TorchState(..., scheduler=s)
+    a scheduler that `fit` steps          fit(..., scheduler=s), which saves it
+    torch's random numbers, CPU and CUDA  TorchState
+    the global ones of Python and NumPy   TorchState, once something has drawn from them since it was made
+    a Generator that a module holds       TorchState, which looks for it in the attributes of each module
+    one more Generator                    TorchState(..., generator=g), or by a name of its own: noise=g
+    a GradScaler, averaged weights, ...   TorchState(..., scaler=scaler, ema=ema): by a name of its own,
+                                          what has state_dict and load_state_dict
+    the rng of the batches                fit(..., rng=rng)
+    place and order of an iterable        fit draws it again up to the same place; generators of a
+                                          DataLoader and its samplers are put back to their start before
+    rows, best row, patience              fit
+    random numbers of other devices       nothing, nor Python objects that a loss or `evaluate` changes
+    ====================================  ================================================================
 """
 
 from __future__ import annotations

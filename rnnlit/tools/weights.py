@@ -26,24 +26,14 @@ import numpy as np
 
 from rnnlit.tools.checkpoint import write_atomically
 from rnnlit.tools.modules import from_torch, to_torch
-from rnnlit.tools.params import GATES, cell_of, check_cell, check_fit, is_params, kind_of, names_of, params_of
+from rnnlit.tools.params import GATES, cell_of, check_fit, is_params, kind_of, names_of
 
-__all__ = [
-    "GATES",
-    "check_cell",
-    "check_fit",
-    "from_torch",
-    "load",
-    "metadata",
-    "params_of",
-    "save",
-    "to_torch",
-]
+__all__ = ["from_torch", "load", "metadata", "save", "to_torch"]
 
 P = TypeVar("P", bound=tuple)
 StrPath = str | os.PathLike[str]
 
-_LAYOUT = "1"  # of the file; to be raised when an old file would be misread
+LAYOUT = "1"  # of the file; to be raised when an old file would be misread
 _FLOATS = ("F32", "F64")  # safetensors' names of float32 and float64
 
 
@@ -62,14 +52,9 @@ def save(path: StrPath, params: tuple | Mapping[str, Any], **metadata: str | flo
     TypeError, ValueError: another kind of object, another dtype, shapes that do not fit each other.
     FileNotFoundError: no such folder.  ImportError: no safetensors.
     """
-    target = _path(path)
+    target = check_path(path)
     arrays, header = _flatten(params)
-    for key, value in metadata.items():
-        if not isinstance(value, str | int | float):
-            raise TypeError(f"metadata: expected strings and numbers, got {key}={value!r}")
-        if key in header or key in ("cell", "gates"):
-            raise ValueError(f"metadata: expected another name than {key!r}, which `save` itself writes")
-        header[key] = str(value)
+    add_metadata(header, metadata)
     data = safetensors_module("safetensors.numpy").save(arrays, metadata=header)
     write_atomically(target, data)
 
@@ -104,9 +89,9 @@ def load(path: StrPath, like: Any = None) -> Any:
         return arrays
     where = f"path: {os.fspath(path)!r}"
     kinds = {name: kind for name, kind in parts.items() if kind is not np.ndarray}
-    if kinds and header.get("rnnlit") != _LAYOUT:
+    if kinds and header.get("rnnlit") != LAYOUT:
         raise ValueError(
-            f"{where}: expected a file that save() wrote, got one without its header (rnnlit: {_LAYOUT}), so"
+            f"{where}: expected a file that save() wrote, got one without its header (rnnlit: {LAYOUT}), so"
             f" cell and order of gates are unknown. It holds {names_of(arrays)}; load(path) returns them,"
             " and from_torch takes those of a torch.nn.LSTM, GRU or RNN, or of a cell"
         )
@@ -143,6 +128,16 @@ def metadata(path: StrPath) -> dict[str, str]:
 # ---- what stands in a file ---------------------------------------------------------------------------------
 
 
+def add_metadata(header: dict[str, str], metadata: Mapping[str, Any]) -> None:
+    """Put them into the header.  TypeError: no string or number.  ValueError: a name that is taken."""
+    for key, value in metadata.items():
+        if not isinstance(value, str | int | float):
+            raise TypeError(f"metadata: expected strings and numbers, got {key}={value!r}")
+        if key in header or key in ("cell", "gates"):
+            raise ValueError(f"metadata: expected another name than {key!r}, which `save` itself writes")
+        header[key] = str(value)
+
+
 def _keys(name: str, kind: Any) -> list[str]:
     """Keys of one part in the file: `weight_ih`, `name.weight_ih`, or for a plain array `name`."""
     return [name] if kind is np.ndarray else [f"{name}.{field}" if name else field for field in kind._fields]
@@ -165,7 +160,7 @@ def _flatten(params: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if not params:
         raise ValueError("params: expected at least one array, got an empty dict")
     arrays: dict[str, np.ndarray] = {}
-    header = {"rnnlit": _LAYOUT}
+    header = {"rnnlit": LAYOUT}
     for name, part in params.items() if isinstance(params, Mapping) else [("", params)]:
         if not isinstance(name, str) or (isinstance(params, Mapping) and not name):
             raise TypeError(f"params: expected names that are strings and not empty, got {name!r}")
@@ -188,7 +183,7 @@ def read_file(
     path: StrPath, allowed: tuple[str, ...] = _FLOATS
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and header of any safetensors file that holds float32 and float64, or what is allowed."""
-    source = _path(path)
+    source = check_path(path)
     if source.is_dir():
         raise IsADirectoryError(f"path: expected a file, got the folder {str(source)!r}")
     if not source.exists():
@@ -223,13 +218,15 @@ def _likeness(source: Path) -> str:
 
 
 def safetensors_module(module: str) -> ModuleType:
+    """The module. ImportError, with the extra that brings it: it isn't there."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError('weight files need safetensors: pip install "rnnlit[weights]"') from error
 
 
-def _path(path: Any) -> Path:
+def check_path(path: Any) -> Path:
+    """Return a Path.  TypeError, ValueError: no string or Path, or an empty one."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path: expected a string or a Path, got {kind_of(path)}")
     if not os.fspath(path):

@@ -9,6 +9,7 @@ from torch import nn
 
 from rnnlit.practice import vowels
 from rnnlit.tasks.data import japanese_vowels, standardise
+from rnnlit.tools import layers, models
 from rnnlit.tools.processes_torch import Processes
 from tests.tolerances import TOLERANCE
 from tests.tools.test_processes_torch import launch
@@ -88,10 +89,10 @@ def test_two_processes_have_the_curve_of_one(tmp_path):
 def test_the_script_goes_on_bit_for_bit(tmp_path):
     run, whole = (str(tmp_path / f"{stem}.safetensors") for stem in ("run", "whole"))
     alone("--steps", "12", "--every", "4", "--checkpoint", whole)
-    options = ("--device", "cpu", "--every", 4, "--checkpoint", run, "--resume")
+    options = ("--device", "cpu", "--every", 4, "--checkpoint", run, "--resume", "auto")
     status, output = launch(1, "rnnlit.practice.vowels", "--steps", 8, *options)  # from the start
     assert status == 0 and output.startswith("step 8   loss "), output
-    alone("--steps", "12", *map(str, options))
+    alone("--steps", "12", *map(str, options[:-1]))  # it is there now
     with open(run, "rb") as one, open(whole, "rb") as other:
         assert one.read() == other.read()
 
@@ -100,6 +101,31 @@ def test_resume_wants_to_know_the_file(capsys):
     with pytest.raises(SystemExit):
         vowels.parse(["--resume"])
     assert "--resume needs --checkpoint" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        vowels.parse(["--checkpoint", "run", "--resume", "perhaps"])
+    assert "argument --resume: invalid choice: 'perhaps'" in capsys.readouterr().err
+    assert [vowels.parse(["--checkpoint", "run", *words]).resume for words in ([], ["--resume"])] == [
+        False,
+        True,
+    ]
+
+
+def test_resume_is_that_of_fit(tmp_path):
+    """Without auto the file must be there: a name that is typed wrong doesn't train from the start."""
+    run = tmp_path / "run.safetensors"
+    with pytest.raises(FileNotFoundError, match="checkpoint: expected a file to resume from"):
+        alone("--steps", "2", "--checkpoint", str(run), "--resume")
+    assert not run.exists()
+
+
+def test_the_trained_model_runs_in_numpy(tmp_path):
+    """It names the same speakers as the model of torch does, without torch in its way."""
+    path = tmp_path / "model.safetensors"
+    _, share = alone("--steps", "60", "--export", str(path))
+    net, (_, test) = models.load(path), standardise(*japanese_vowels())
+    h, _ = net["lstm"](test.x, test.lengths)
+    logits = layers.affine(net["readout"], layers.mean_pool(h, test.lengths))
+    assert (logits.argmax(1) == test.speaker).mean() == share > 0.5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -13,7 +13,7 @@ import pytest
 
 from rnnlit import gru, lstm, lstm_1997, lstm_peephole, rnn
 from rnnlit.tools import interop, interop_layout
-from rnnlit.tools.weights import GATES
+from rnnlit.tools.params import GATES
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4

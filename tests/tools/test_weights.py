@@ -19,8 +19,9 @@ import torch
 from torch.nn.utils import prune
 
 import rnnlit
-from rnnlit import birnn_torch, dropout_lstm_torch, gru, lstm, lstm_1997, lstm_peephole, nn, rnn
-from rnnlit.tools import layers, weights
+from rnnlit import dropout_lstm_torch, gru, lstm, lstm_1997, lstm_peephole, nn, rnn
+from rnnlit.nn import bidirectional
+from rnnlit.tools import layers, modules, weights
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4
@@ -647,18 +648,19 @@ OPTIONS = {
     "nonlinearity": ("relu", False),
 }
 PLAIN = {"self", "input_size", "hidden_size", "num_layers", "bidirectional", "dropout", "device", "dtype"}
+REFUSED = [("proj_size", "GRU"), ("proj_size", "RNN")]  # by the constructors themselves
 CASES = [
     (kind, name)
     for kind in ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")
     for name in OPTIONS
-    if name in inspect.signature(getattr(nn, kind).__init__).parameters
+    if name in inspect.signature(getattr(nn, kind).__init__).parameters and (name, kind) not in REFUSED
 ]
 
 
 def test_every_option_of_a_layer_has_its_case():
     for kind in {kind for kind, _ in CASES}:
         given = set(inspect.signature(getattr(nn, kind).__init__).parameters)
-        assert given - PLAIN == {name for one, name in CASES if one == kind}
+        assert given - PLAIN == {name for one, name in [*CASES, *(r[::-1] for r in REFUSED)] if one == kind}
 
 
 @pytest.mark.parametrize("kind, name", CASES)
@@ -767,6 +769,16 @@ def test_peepholes_of_any_layer_and_direction(rng, layer, reverse):
         weights.from_torch(part, layer, reverse)
 
 
+def test_weights_hands_on_what_modules_has():
+    assert (weights.from_torch, weights.to_torch) == (modules.from_torch, modules.to_torch)
+    kinds = [nn.LSTM(I, H), torch.nn.GRU(I, H), dropout_lstm_torch.LSTM(I, H)]
+    assert [modules.is_layer(one) for one in kinds] == [True] * 3 and not any(map(modules.is_cell, kinds))
+    kinds = [nn.LSTMCell(I, H), torch.nn.RNNCell(I, H), bidirectional.OneWay("lstm_1997", I, H)]
+    assert [modules.is_cell(one) for one in kinds] == [True] * 3 and not any(map(modules.is_layer, kinds))
+    for other in (torch.nn.Linear(I, H), nn.Bidirectional.of("gru", I, H), None, {}):
+        assert not modules.is_layer(other) and not modules.is_cell(other)
+
+
 def test_a_size_for_each_layer():
     module = nn.LSTM(I, (H, 6), num_layers=2, bidirectional=True)
     shapes = [weights.from_torch(module, k, r).weight_ih.shape for k in (0, 1) for r in (False, True)]
@@ -786,6 +798,7 @@ def test_classes_are_known_by_what_they_are_made_of(rng):
     mine.load_state_dict(module.state_dict())
     assert_same(weights.from_torch(mine), expected)
     assert_same(weights.from_torch(torch.jit.script(module)), expected)
+    assert_same(weights.from_torch(torch.compile(module, backend="eager")), expected)
     torch.nn.utils.parametrizations.weight_norm(mine, "weight_hh_l0")
     with torch.no_grad():
         mine.parametrizations.weight_hh_l0.original0 *= 2
@@ -795,14 +808,19 @@ def test_classes_are_known_by_what_they_are_made_of(rng):
     with pytest.raises(ValueError, match=r"source: expected weight_hh_l0 as well, got .*weight_hh_l0_orig"):
         weights.from_torch(pruned)
 
+    mine = Mine(I, H)
+    mine.scale = torch.nn.Parameter(torch.ones(H))
+    with pytest.raises(ValueError, match=r"source: expected nothing but .* own parameters, got scale as"):
+        weights.from_torch(mine)
+
     assert type(weights.from_torch(dropout_lstm_torch.LSTM(I, H, "gal", 0.5))) is lstm.Params
     with pytest.raises(ValueError, match=r"without kind, .* got rnnlit.*LSTM with kind=zoneout"):
         weights.from_torch(dropout_lstm_torch.LSTM(I, H, "zoneout", 0.5))
     for cell in ("lstm_1997", "lstm_peephole"):
-        loop = birnn_torch.Layer(cell, I, H)
+        loop = bidirectional.OneWay(cell, I, H)
         params = weights.from_torch(loop)
         assert type(params) is CELLS[cell].Params
-        other = birnn_torch.Layer(cell, I, H)
+        other = bidirectional.OneWay(cell, I, H)
         other.load_state_dict(weights.to_torch(params, None))
         for one, two in zip(loop.parameters(), other.parameters(), strict=True):
             assert torch.equal(one, two)
