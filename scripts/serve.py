@@ -1,9 +1,10 @@
-"""Serve the built site on 127.0.0.1 until Ctrl-C.
+"""Serve the built site on 127.0.0.1 until Ctrl-C or SIGTERM.
 
 python scripts/serve.py [folder] [--port PORT]        the default port is a free one
 """
 
 import argparse
+import signal
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -61,7 +62,7 @@ def port_number(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until Ctrl-C; return the exit status."""
+    """Serve until Ctrl-C or SIGTERM; return the exit status."""
     parser = argparse.ArgumentParser(description="Serve the built site on 127.0.0.1.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("_build/html"))
     parser.add_argument("--port", default="", help="the port to listen on (default: a free one)")
@@ -75,8 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"serve: no port {options.port}: {error.strerror}; choose another PORT", file=sys.stderr)
         return 1
     with server:
-        print(f"The book is at http://{HOST}:{server.server_port}/  (Ctrl-C ends it)", flush=True)
         try:
+            # A shell script starts `make book &` with SIGINT ignored: SIGTERM is then what ends it.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            print(f"The book is at http://{HOST}:{server.server_port}/  (Ctrl-C ends it)", flush=True)
             server.serve_forever()
         except KeyboardInterrupt:
             print("\nserve: ended")

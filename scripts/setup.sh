@@ -65,11 +65,25 @@ diagnose() {
     fi
 }
 
-install() {
-    "$venv/bin/python" -m pip install --disable-pip-version-check --retries "${PIP_RETRIES:-2}" -r requirements.txt >>"$log" 2>&1
+# Run a command, and have file "$1" take what it says.  In the background: the shell hears a signal while it waits,
+# and otherwise not before a command has ended.
+run_into() {
+    file=$1
+    shift
+    "$@" >>"$file" 2>&1 &
+    wait "$!"
 }
 
-trap 'fail "interrupted; run make again."' INT TERM HUP
+interrupted() {
+    trap '' INT TERM HUP
+    { kill "${!:-}" && wait "$!"; } 2>/dev/null
+    fail "interrupted; run make again."
+}
+trap interrupted INT TERM HUP
+
+install() {
+    run_into "$log" "$venv/bin/python" -m pip install --disable-pip-version-check --retries "${PIP_RETRIES:-2}" -r requirements.txt
+}
 
 reusable() {
     [ ! -e "$marker" ] && suitable "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1 || return 1
@@ -84,7 +98,7 @@ else
     find_python
     echo "set-up: making $venv with $("$python" -V) and installing requirements.txt; the first time takes some minutes ..."
     : >"$marker"
-    "$python" -m venv --clear "$venv" >/dev/null 2>&1 ||
+    run_into /dev/null "$python" -m venv --clear "$venv" ||
         fail "$python could not make $venv; can this folder be written, and is the venv module whole (Debian: apt install python3-venv)?"
 fi
 
@@ -95,7 +109,7 @@ install || {
     fail "$(diagnose)"
 }
 # The first import of matplotlib lists the machine's fonts, which takes seconds and warns about it: not on a page.
-"$venv/bin/python" -c 'import matplotlib.font_manager' >>"$log" 2>&1 || fail "the installed packages do not import (details: $log)."
+run_into "$log" "$venv/bin/python" -c 'import matplotlib.font_manager' || fail "the installed packages do not import (details: $log)."
 rm -f "$marker"
 pwd -P >"$stamp"
 echo "set-up: done."

@@ -15,6 +15,7 @@ import yaml
 from rnnlit.pages import ledger
 from scripts import run_notebooks
 from tests.book_checks import arithmetic, files, loops, notebook, order, package, text
+from tests.programs import run
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_NOTEBOOK = 500_000  # bytes
@@ -40,7 +41,7 @@ def paths() -> set[str]:
 def tracked() -> list[str]:
     """Return the files that git tracks or would: all but the ignored ones."""
     command = ["git", "-c", "core.quotePath=off", "ls-files", "--cached", "--others", "--exclude-standard"]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    answer = run(command, cwd=ROOT)
     if answer.returncode:
         pytest.skip("not a git clone: its files cannot be listed")
     return [name for name in answer.stdout.splitlines() if (ROOT / name).is_file()]
@@ -271,7 +272,7 @@ def import_with_only(allowed: set[str], names: list[str]) -> subprocess.Complete
     """Import modules in a fresh interpreter that refuses all other packages."""
     program = REFUSE.format(allowed=allowed, modules=names)
     command = [sys.executable, "-W", "error", "-c", program]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run(command, cwd=ROOT)
 
 
 def test_numpy_half_needs_nothing_but_numpy():

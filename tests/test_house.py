@@ -3,22 +3,26 @@
 import os
 import re
 import shutil
+import signal
 import stat
-import subprocess
 import sys
 import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import psutil
 import pytest
 import yaml
 
 import rnnlit
 from scripts.constraints import canonical
+from tests.programs import end, hears, run
 
 ROOT = Path(__file__).resolve().parents[1]
 SHELL = "/bin/sh"
+INTERRUPTIONS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def read(name: str) -> str:
@@ -34,6 +38,15 @@ def pins(name: str) -> dict[str, str]:
 def requirement_lines(name: str) -> list[str]:
     """Return the lines of a requirements file without comments and blank lines."""
     return [line for line in read(name).splitlines() if line.strip() and not line.startswith("#")]
+
+
+def is_there(pid: Path) -> bool:
+    """Tell whether the program that wrote down its number is there; then end it, so that it can't stay."""
+    number = int(pid.read_text())
+    there = psutil.pid_exists(number)
+    if there:
+        end(number)
+    return there
 
 
 PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
@@ -111,14 +124,14 @@ def make_targets() -> dict[str, str]:
     return dict(targets)
 
 
-def run_make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run_make(*arguments: str, folder: Path = ROOT) -> CompletedProcess[str]:
     """Run make without what an outer make hands down."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "PORT"}
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     command = ["make", "--no-print-directory", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return run(command, cwd=folder, env=environment)
 
 
 def test_help_lists_every_target_with_a_description():
@@ -201,22 +214,19 @@ def ci(tmp_path):
         )
         (tools / name).chmod(0o755)
 
-    def run():
-        command = [bash, str(tmp_path / ".ci/run")]
-        answer = subprocess.run(
-            command, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
-        )
+    def run_ci():
+        answer = run([bash, str(tmp_path / ".ci/run")], env={"PATH": str(tools)})
         return answer.returncode, (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
 
     fake("id", "echo 0")
     fake("make", '[ "$CI" = true ]')
-    return fake, run
+    return fake, run_ci
 
 
 def test_ci_installs_a_browser_where_there_is_none(ci):
-    fake, run = ci
+    fake, run_ci = ci
     fake("apt-get")
-    status, calls = run()
+    status, calls = run_ci()
     assert status == 0
     assert [call.split()[0] for call in calls] == ["id", "apt-get", "apt-get", "make", "make"]
     assert calls[1].startswith("apt-get update")
@@ -226,22 +236,22 @@ def test_ci_installs_a_browser_where_there_is_none(ci):
 
 @pytest.mark.parametrize("browser", ["chromium", "google-chrome"])
 def test_ci_takes_the_browser_that_is_there(ci, browser):
-    fake, run = ci
+    fake, run_ci = ci
     fake("apt-get")
     fake(browser)
-    assert run() == (0, ["make site", "make test"])
+    assert run_ci() == (0, ["make site", "make test"])
 
 
 def test_ci_fails_with_the_first_failure(ci):
-    fake, run = ci
+    fake, run_ci = ci
     fake("make", "exit 2")
-    assert run() == (2, ["make site"])
+    assert run_ci() == (2, ["make site"])
 
 
 def test_ci_fails_where_the_browser_cannot_be_installed(ci):
-    fake, run = ci
+    fake, run_ci = ci
     fake("apt-get", "exit 100")
-    status, calls = run()
+    status, calls = run_ci()
     assert status == 100
     assert not any(call.startswith("make") for call in calls)
 
@@ -249,8 +259,46 @@ def test_ci_fails_where_the_browser_cannot_be_installed(ci):
 @pytest.mark.parametrize("name", ["scripts/setup.sh", "scripts/build_site.sh"])
 def test_shell_scripts_are_executable_and_parse(name):
     assert os.access(ROOT / name, os.X_OK)
-    answer = subprocess.run([SHELL, "-n", str(ROOT / name)], capture_output=True, text=True, check=False)
+    answer = run([SHELL, "-n", str(ROOT / name)])
     assert answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A function that runs the build of the site with a made-up jupyter-book, after an older build."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/build_site.sh", tmp_path / "scripts")
+    (tmp_path / "_build/.doctrees").mkdir(parents=True)
+
+    def build(body):
+        (tmp_path / "jupyter-book").write_text(f"#!/bin/sh\necho $$ > pid\n{body}\n", encoding="utf-8")
+        (tmp_path / "jupyter-book").chmod(0o755)
+        environment = os.environ | {"JUPYTER_BOOK": str(tmp_path / "jupyter-book")}
+        answer = run([SHELL, str(tmp_path / "scripts/build_site.sh")], env=environment)
+        return answer, (tmp_path / "_build/.doctrees").exists()
+
+    return build
+
+
+def test_site_that_was_built_keeps_what_it_has_read(book):
+    answer, kept = book('echo "$@"')
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "build . -W -n --keep-going\n", "")
+    assert kept
+
+
+def test_build_that_failed_forgets_what_it_has_read(book):
+    answer, kept = book("exit 3")
+    assert answer.returncode == 1 and not kept
+    assert answer.stderr == "site: the build failed; the warnings above say where.\n"
+
+
+@pytest.mark.parametrize("number", INTERRUPTIONS)
+def test_interrupted_build_ends_and_forgets_what_it_has_read(book, tmp_path, number):
+    with hears(number):
+        answer, kept = book(f"kill -{int(number)} $PPID; exec sleep 3000")
+    assert answer.returncode == 1 and not kept
+    assert answer.stderr == "site: interrupted; run make again.\n"
+    assert not is_there(tmp_path / "pid")
 
 
 # ---------------------------------------------------------------- workflows
@@ -338,7 +386,7 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--wheel-dir", str(target)]
     command = [sys.executable, "-m", "pip", "wheel", str(source), *options]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = run(command)
     assert answer.returncode == 0, answer.stderr
     (path,) = target.glob("rnnlit-*.whl")
     with zipfile.ZipFile(path) as file:
@@ -368,7 +416,7 @@ def test_wheel_runs_anywhere_and_says_what_it_needs(wheel):
 
 # ---------------------------------------------------------------- set-up, with made-up interpreters
 
-TOOLS = ("dirname", "cat", "grep", "sed", "head", "mkdir", "rm", "touch", "pwd", "ls")
+TOOLS = ("dirname", "cat", "grep", "sed", "head", "mkdir", "rm", "touch", "pwd", "ls", "sleep")
 
 # An interpreter that answers what the set-up asks: its version, whether it is new enough, whether venv is
 # there, and pip.  `venv` copies the interpreter itself, so that .venv/bin/python behaves alike.
@@ -415,7 +463,7 @@ def set_up(clone, **environment):
     """Run the set-up of a clone; return exit status, lines on stdout, lines on stderr."""
     variables = {"PATH": str(clone.parent / "bin"), **environment}
     command = [SHELL, str(clone / "scripts/setup.sh")]
-    answer = subprocess.run(command, cwd=clone, env=variables, capture_output=True, text=True, check=False)
+    answer = run(command, cwd=clone, env=variables)
     return answer.returncode, answer.stdout.splitlines(), answer.stderr.splitlines()
 
 
@@ -522,11 +570,16 @@ def test_set_up_that_failed_is_taken_up_again(clone):
     assert installs(clone) == 2
 
 
-def test_interrupted_set_up_is_thrown_away(clone):
-    add_python(clone, "python3", "3.11", pip="kill -INT $PPID; sleep 1; exit 0")
-    status, _, (line,) = set_up(clone)
+@pytest.mark.parametrize("number", INTERRUPTIONS)
+def test_interrupted_set_up_is_thrown_away(clone, number):
+    """The signal reaches the set-up alone, as from `kill`; pip, which takes long, ends with it."""
+    pip = f"echo $$ > pid; kill -{int(number)} $PPID; exec sleep 3000"
+    add_python(clone, "python3", "3.11", pip=pip)
+    with hears(number):
+        status, _, (line,) = set_up(clone)
     assert status != 0
     assert line == "set-up: interrupted; run make again."
+    assert not is_there(clone / "pid")
     assert not (clone / ".venv/.set-up").exists()
     assert (clone / ".venv.unfinished").exists()
     add_python(clone, "python3", "3.11")

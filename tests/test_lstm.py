@@ -63,13 +63,15 @@ def test_forget_bias_is_the_effective_bias():
 
 def test_chrono_initialisation_spreads_the_time_scales():
     """1/(1-f) = 1 + e^b is U(2, T_max) when b = log U(1, T_max - 1) (Tallec & Ollivier 2018)."""
-    T_max, H = 50, 4000
-    bias = lstm.init(2, H, rng=np.random.default_rng(0), dtype=np.float64, chrono=T_max).bias_ih.reshape(4, H)
-    time_scales = 1 / (1 - sigmoid(bias[1]))
+    T_max, H, seeds = 50, 60, 65  # many small cells, for a large one has a large W_hh too
+    rngs = map(np.random.default_rng, range(seeds))
+    cells = [lstm.init(2, H, rng=rng, dtype=np.float64, chrono=T_max) for rng in rngs]
+    i, f, g, o = np.stack([params.bias_ih.reshape(4, H) for params in cells], axis=1)
+    time_scales = 1 / (1 - sigmoid(f))
     assert 2 <= time_scales.min() < 2.5 and T_max - 0.5 < time_scales.max() <= T_max
-    assert abs(time_scales.mean() - (2 + T_max) / 2) < 4 * (T_max - 2) / np.sqrt(12 * H)
-    np.testing.assert_array_equal(bias[0], -bias[1])
-    assert not bias[2:].any()
+    assert abs(time_scales.mean() - (2 + T_max) / 2) < 4 * (T_max - 2) / np.sqrt(12 * H * seeds)
+    np.testing.assert_array_equal(i, -f)
+    assert not g.any() and not o.any()
     with pytest.raises(ValueError, match="chrono: expected a lag of more than 2 steps, got 2"):
         lstm.init(2, 3, rng=np.random.default_rng(0), chrono=2)
 

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import nbformat
 import pytest
 
 from scripts import run_notebooks
+from tests.programs import run
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAW = "from IPython.display import SVG, display\ndisplay(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))"
@@ -34,7 +34,7 @@ def counts(folder: Path) -> dict[str, int]:
     """Run a plain pytest in a folder and return its closing counts."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    answer = run(command, cwd=folder, env=environment)
     found = re.findall(r"(\d+) (passed|failed|error|skipped)", answer.stdout.splitlines()[-1])
     assert found, answer.stdout + answer.stderr
     return {word: int(number) for number, word in found}

@@ -1,7 +1,6 @@
 """The benchmark for GPUs, tried out on the CPU: it checks before it measures, and says what it needs."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 
 from rnnlit.nn.scan import scans
+from tests.programs import run
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "nn_gpu.py"
 
@@ -30,7 +30,7 @@ def nn_gpu(monkeypatch):
 def test_without_a_gpu_it_says_so():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    answer = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False)
+    answer = run([sys.executable, str(SCRIPT)])
     assert answer.returncode == 1 and answer.stdout == ""
     assert answer.stderr == (
         "nn_gpu.py: torch sees no GPU; this benchmark needs one, and a build of torch for CUDA\n"

@@ -1,5 +1,6 @@
 """The scripts behind make: the server, the runner of notebooks, the writer of constraints.txt."""
 
+import select
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 from scripts import constraints, run_notebooks, serve
+from tests.programs import LIMIT, hears, started
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,11 +35,11 @@ def site(tmp_path):
 def address(site):
     """The address of a server of `site` that runs in a thread."""
     with serve.make_server(site) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-        thread.join()
+        thread.join(LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -54,14 +56,14 @@ def address(site):
     ],
 )
 def test_server_names_types(address, path, kind):
-    with urllib.request.urlopen(address + path, timeout=10) as answer:
+    with urllib.request.urlopen(address + path, timeout=LIMIT) as answer:
         assert answer.headers["Content-Type"] == kind
         assert answer.headers["Cache-Control"] == "no-cache"
 
 
 def test_server_stays_inside_its_folder(address):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(address + "/../" + Path(__file__).name, timeout=10)
+        urllib.request.urlopen(address + "/../" + Path(__file__).name, timeout=LIMIT)
     caught.value.close()
     assert caught.value.code == 404
 
@@ -102,15 +104,23 @@ def test_port_in_use_is_one_clear_line(site, capsys):
     assert "choose another PORT" in printed
 
 
-def test_server_prints_its_address_and_ends_cleanly(site):
+def first_line(process):
+    """What a program prints first; nothing, if it ends before."""
+    assert select.select([process.stdout], [], [], LIMIT)[0], "it hangs"
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_server_prints_its_address_and_ends_cleanly(site, number):
     command = [sys.executable, str(ROOT / "scripts" / "serve.py"), str(site)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with hears(number), started(command, **pipes) as process:
+        line = first_line(process)
         address = line.split()[4]
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=LIMIT) as answer:
             assert b"The book" in answer.read()
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=LIMIT)
     assert line.startswith("The book is at http://127.0.0.1:")
     assert (process.returncode, rest.strip(), errors) == (0, "serve: ended", "")
 

@@ -3,7 +3,6 @@
 import copy
 import pathlib
 import pickle
-import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 
 from rnnlit import lstm, nn
 from rnnlit.nn.scan import scans
+from tests.programs import run
 from tests.tolerances import TOLERANCE
 
 EXACT, SAME = TOLERANCE[np.float64], dict(rtol=0, atol=0)
@@ -216,7 +216,7 @@ for steps in range(100, 20_001, 100):
 def test_truncated_bptt_keeps_memory_flat(kind):
     """20,000 steps in pieces of 100, each from the detached states of the last, need no more than 2,000."""
     program = [sys.executable, "-c", FLAT.format(kind=kind)]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run(program, cwd=ROOT, check=True)
     unit = 1 if sys.platform == "darwin" else 1024
     first, last = (int(line) * unit for line in done.stdout.split())
     # had each of the 180 further pieces left one tensor (100, 4, 32) of 4 bytes a number

@@ -1,12 +1,13 @@
 """The built site, for the tests of this folder: built when it is missing or older than its sources."""
 
 import fcntl
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -39,7 +40,7 @@ def site() -> Path:
     with open(SITE.parent / ".site-lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_stale():
-            build = subprocess.run(BUILD, cwd=ROOT, capture_output=True, text=True, check=False)
+            build = run(BUILD, cwd=ROOT)
             if build.returncode:
                 pytest.fail(
                     f"the site does not build:\n{build.stdout[-4000:]}\n{build.stderr[-4000:]}", pytrace=False

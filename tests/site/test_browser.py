@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from scripts.serve import make_server
+from tests.programs import LIMIT
 
 HOW_TO = (
     "no Chromium found: install it (Debian: apt-get install chromium; elsewhere Chrome will do), "
@@ -102,7 +103,7 @@ def browser() -> Iterator:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        running = playwright.chromium.launch(executable_path=path, args=list(QUIET), timeout=1000 * LIMIT)
         yield running
         running.close()
 
@@ -115,7 +116,7 @@ def address(site: Path) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-        thread.join()
+        thread.join(LIMIT)
 
 
 @dataclass
@@ -374,8 +375,7 @@ def test_solutions_are_folded_and_open_at_a_click(visit) -> None:
     body = solution.locator(".section, section, #solution-content").first
     assert not body.is_visible()
     solution.locator(".admonition-title").click()
-    page.wait_for_timeout(300)
-    assert body.is_visible()
+    body.wait_for(state="visible")
 
 
 def test_code_can_be_copied(visit) -> None:

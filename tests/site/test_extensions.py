@@ -1,7 +1,6 @@
 """The book's own Sphinx extensions, one by one: what they make, and what they refuse."""
 
 import re
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from importlib import import_module
@@ -11,6 +10,7 @@ from types import ModuleType
 import nbformat
 import pytest
 
+from tests.programs import run
 from tests.site.conftest import ROOT
 
 EXTENSIONS = ROOT / "book" / "_ext"
@@ -214,7 +214,7 @@ def build(folder: Path, index: str, cell: nbformat.NotebookNode) -> tuple[str, s
     nbformat.write(notebook, folder / "plot.ipynb")
     out = folder / "out"
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(folder), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run(command, check=True)
     read = [(out / f"{name}.html").read_text(encoding="utf-8") for name in ("index", "plot")]
     return read[0], read[1], done.stderr
 

@@ -1,12 +1,15 @@
 """Training in many processes: the curve of one process, and going on bit for bit wherever a run was killed.
 
-The processes are real ones, which torchrun starts on this machine and gloo connects over the loopback. This
-file is also their script: `python -m tests.tools.test_processes_torch JOB FOLDER` does one of JOBS.
+The processes are real ones, which gloo connects over the loopback. Torchrun starts some of them; the others
+are forks of one program that has imported all they need, which costs each of them seconds otherwise. This file
+is also their script: `python -m tests.tools.test_processes_torch JOB FOLDER` does one of JOBS, and without
+arguments it is that program.
 """
 
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -24,13 +27,22 @@ from rnnlit.tools import processes_torch, train_torch
 from rnnlit.tools.checkpoint import read_checkpoint
 from rnnlit.tools.processes_torch import Processes, start
 from rnnlit.tools.train import fit
+from tests.programs import LIMIT, end, run, started
 from tests.tolerances import TOLERANCE
 
 ROOT = Path(__file__).parents[2]
 T, I, H, O = 5, 3, 4, 6
 BATCHES = (8, 7)  # global batches: two processes have even and uneven parts
 CLIP = 0.1  # below the gradients' norms
-TIMEOUT = 90  # seconds, after which a launch is ended with all its processes
+SCRIPT = "tests.tools.test_processes_torch"
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+ENVIRONMENT = {**os.environ, **LOOPBACK, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def launch(count, module, *arguments):
@@ -38,25 +50,10 @@ def launch(count, module, *arguments):
     command = [sys.executable, "-m", module, *map(str, arguments)]
     if count > 1:
         pytest.importorskip("accelerate", reason="many processes need accelerate")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        where = ["--nproc-per-node", str(count), "--master-addr", "127.0.0.1", "--master-port", str(port)]
+        where = ["--nproc-per-node", str(count), "--master-addr", "127.0.0.1", "--master-port", free_port()]
         command[1:2] = ["-m", "torch.distributed.run", *where, "-m"]
-    loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
-    environment = os.environ | loopback | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        output, _ = process.communicate(timeout=TIMEOUT)
-    except BaseException:
-        # Torchrun's workers have sessions of their own, so they are looked up while it is there.
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            one.kill()
-        process.communicate()
-        raise
-    return process.returncode, output
+    done = run(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
 
 
 class Tagger(nn.Module):
@@ -258,24 +255,71 @@ def watch_the_end():
     torch.distributed.destroy_process_group = destroy
 
 
+def fork():
+    """Fork the processes that each line asks for, and answer with their exit statuses; return in a fork."""
+    gc.freeze()  # what is there by now stays, so no fork has to go through it
+    for line in sys.stdin:
+        ask = json.loads(line)
+        pids = []
+        for environment in ask["environments"]:
+            pids.append(os.fork())
+            if not pids[-1]:
+                os.environ.update(environment)
+                for output in (sys.stdout, sys.stderr):
+                    os.dup2(os.open(ask["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), output.fileno())
+                return ask["job"], ask["folder"]
+        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]), flush=True)
+    sys.exit()
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[2])
+    job, folder = sys.argv[1:] or fork()
+    folder = Path(folder)
     watch_the_end()
     with start("cpu") as here:
         (folder / f"pid{here.rank}").write_text(str(os.getpid()))
         after = Task(here)
-        JOBS[sys.argv[1]](here, folder)
+        JOBS[job](here, folder)
     if here.count > 1:
         with pytest.raises(RuntimeError, match="step: expected a call before the end of start"):
             after.fit(processes=None)
     sys.exit()
 
 
-def do(count, job, folder):
-    """Launch a job; whatever becomes of it, no process of it is left."""
-    status, output = launch(count, "tests.tools.test_processes_torch", job, folder)
-    left = [path.name for path in folder.glob("pid*") if psutil.pid_exists(int(path.read_text()))]
+@pytest.fixture(scope="module")
+def forks():
+    """A function that does a job in forks, as torchrun does it in new programs: exit statuses and output."""
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with started([sys.executable, "-m", SCRIPT], cwd=ROOT, env=ENVIRONMENT, **pipes) as program:
+
+        def do(count, job, folder):
+            environments = [{}]
+            if count > 1:
+                pytest.importorskip("accelerate", reason="many processes need accelerate")
+                all_of_them = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+                all_of_them |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+                environments = [all_of_them | {"RANK": str(k), "LOCAL_RANK": str(k)} for k in range(count)]
+            output = folder / f"{job}.txt"
+            ask = dict(job=job, folder=str(folder), output=str(output), environments=environments)
+            print(json.dumps(ask), file=program.stdin, flush=True)
+            assert select.select([program.stdout], [], [], LIMIT)[0], f"it hangs: {output.read_text()}"
+            statuses = json.loads(program.stdout.readline())
+            none_is_left(folder, output.read_text())
+            return statuses, output.read_text()
+
+        yield do
+
+
+def none_is_left(folder, output):
+    """Whatever became of a job, no process of it is left."""
+    left = [pid for pid in (int(path.read_text()) for path in folder.glob("pid*")) if psutil.pid_exists(pid)]
+    end(*left)
     assert not left, output
+
+
+def by_torchrun(job, folder):
+    status, output = launch(2, SCRIPT, job, folder)
+    none_is_left(folder, output)
     return status, output
 
 
@@ -284,7 +328,7 @@ def pair(tmp_path_factory):
     """The folder of an undisturbed training in two processes, and what both have told."""
     folder = tmp_path_factory.mktemp("pair")
     Task(Processes("cpu")).fit(steps=3, checkpoint=folder / "alone.safetensors")
-    status, output = do(2, "undisturbed", folder)
+    status, output = by_torchrun("undisturbed", folder)
     assert status == 0, output
     return folder, [json.loads((folder / f"told{rank}.json").read_text()) for rank in range(2)]
 
@@ -342,25 +386,28 @@ def test_each_process_has_its_own_random_numbers(pair):
 # Going on after a death
 
 
-def break_and_resume(count, folder):
-    """Die in the middle of a checkpoint, then between two; then go on to the end."""
+def break_and_resume(do, count, folder):
+    """Die in the middle of a checkpoint, then between two; then go on to the end.
+
+    One process dies; the others have an error and end by themselves.
+    """
     run = files(folder, "run")
-    status, output = do(count, "cut", folder)
-    assert status == (-signal.SIGKILL if count == 1 else 1), output
+    statuses, output = do(count, "cut", folder)
+    assert statuses == [-signal.SIGKILL, *[1] * (count - 1)], output
     note, _ = read_checkpoint(run["checkpoint"], "state")
     assert [row["step"] for row in note["rows"]] == [3, 6]  # the one before, and whole
     part = folder / "run.safetensors.part"
     assert 0 < part.stat().st_size < run["checkpoint"].stat().st_size
     assert run["csv"].read_text().count("\n") == 4  # the header, and the row that the checkpoint lacks
 
-    status, output = do(count, "killed", folder)
-    assert status == (-signal.SIGKILL if count == 1 else 1), output
+    statuses, output = do(count, "killed", folder)
+    assert statuses == [*[1] * (count - 1), -signal.SIGKILL], output
     note, _ = read_checkpoint(run["checkpoint"], "state")
     assert [row["step"] for row in note["rows"]] == [3, 6, 9] and not part.exists()
 
     part.write_bytes(b"of a write long ago")
-    status, output = do(count, "resumed", folder)
-    assert status == 0, output
+    statuses, output = do(count, "resumed", folder)
+    assert statuses == [0] * count, output
     assert not part.exists()
 
 
@@ -370,26 +417,26 @@ def assert_same_files(one, other):
         assert a.read_bytes() == b.read_bytes(), a.name
 
 
-def test_a_killed_process_ends_where_an_undisturbed_one_ends(tmp_path):
+def test_a_killed_process_ends_where_an_undisturbed_one_ends(forks, tmp_path):
     Task(Processes("cpu")).fit(**files(tmp_path, "whole"))
-    break_and_resume(1, tmp_path)
+    break_and_resume(forks, 1, tmp_path)
     assert_same_files(files(tmp_path, "run"), files(tmp_path, "whole"))
 
 
-def test_two_killed_processes_end_where_undisturbed_ones_end(pair, tmp_path):
-    break_and_resume(2, tmp_path)
+def test_two_killed_processes_end_where_undisturbed_ones_end(forks, pair, tmp_path):
+    break_and_resume(forks, 2, tmp_path)
     assert_same_files(files(tmp_path, "run"), files(pair[0], "whole"))
 
 
-def test_three_processes_add_in_the_same_order_after_a_break(tmp_path):
+def test_three_processes_add_in_the_same_order_after_a_break(forks, tmp_path):
     """Two can't tell, since a + b = b + a."""
-    status, output = do(3, "three", tmp_path)
-    assert status == 0, output
+    statuses, output = forks(3, "three", tmp_path)
+    assert statuses == [0, 0, 0], output
     assert_same_files(files(tmp_path, "run"), files(tmp_path, "whole"))
 
 
 def test_an_error_in_one_process_ends_all(tmp_path):
-    status, output = do(2, "failing", tmp_path)
+    status, output = by_torchrun("failing", tmp_path)
     assert status == 1 and "RuntimeError: this process has had enough" in output, output
     note, _ = read_checkpoint(tmp_path / "failing.safetensors", "state")
     assert [row["step"] for row in note["rows"]] == [3]

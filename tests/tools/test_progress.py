@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import termios
@@ -12,6 +13,7 @@ import nbformat
 import pytest
 
 from rnnlit.tools import progress
+from tests.programs import LIMIT, run, started
 
 ROOT = Path(progress.__file__).parents[2]
 
@@ -28,24 +30,25 @@ def terminal(code):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 90))
     environment = os.environ | {"TQDM_MININTERVAL": "0"}  # draw at each step, however short the run
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, env=environment
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:  # Linux says so when the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-        assert process.stdout is not None
-        out = process.stdout.read().decode()
-    os.close(ours)
-    assert process.returncode == 0, shown.decode()
-    return out, shown.decode()
+    command = [sys.executable, "-c", code]
+    try:
+        with started(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+            os.close(theirs)
+            shown = b"".join(iter(lambda: read(ours), b"")).decode()
+            out = process.communicate(timeout=LIMIT)[0].decode()
+    finally:
+        os.close(ours)
+    assert process.returncode == 0, shown
+    return out, shown
+
+
+def read(terminal):
+    """The next bytes that a terminal shows; none when the other end is closed."""
+    assert select.select([terminal], [], [], LIMIT)[0], "it hangs"
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux says so when the other end is closed
+        return b""
 
 
 class Watcher(nbclient.NotebookClient):
@@ -71,7 +74,12 @@ def notebook(watched):
     cells = [nbformat.v4.new_code_cell(IMPORT), nbformat.v4.new_code_cell(TRAIN)]
     book = nbformat.v4.new_notebook(cells=cells)
     client = Watcher(
-        book, kernel_name="python3", watched=watched, resources={"metadata": {"path": str(ROOT)}}
+        book,
+        kernel_name="python3",
+        watched=watched,
+        timeout=LIMIT,
+        startup_timeout=LIMIT,
+        resources={"metadata": {"path": str(ROOT)}},
     )
     client.execute()
     assert book.cells[0].outputs == []
@@ -95,7 +103,7 @@ def test_a_terminal_shows_nothing_on_request_or_without_tqdm(wanted, module):
 
 def test_a_pipe_gets_nothing():
     command = [sys.executable, "-c", IMPORT + "\n" + TRAIN]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run(command, cwd=ROOT)
     assert (done.stdout, done.stderr) == ("before\nsteps: 40\n", "")
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from rnnlit.tools import train
 from rnnlit.tools.layers import Params, affine, affine_backward, init, mean_squared_error
 from rnnlit.tools.optim import SGD, Adam
 from rnnlit.tools.train import fit
+from tests.programs import LIMIT, run, started
 
 ROOT = Path(train.__file__).parents[2]
 
@@ -307,15 +307,13 @@ task.fit(steps=60, every=2, checkpoint=folder + "/run.safetensors", csv=folder +
 
 def kill_when(lines, csv, script):
     """Run the script, which never ends, and kill it as soon as its CSV has so many lines."""
-    process = subprocess.Popen([sys.executable, "-c", script, str(csv.parent)], cwd=ROOT)
-    try:
-        deadline = time.monotonic() + 120
+    with started([sys.executable, "-c", script, str(csv.parent)], cwd=ROOT) as process:
+        deadline = time.monotonic() + LIMIT
         while not (csv.exists() and csv.read_text().count("\n") >= lines):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.005)
-    finally:
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait(LIMIT) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("rows_before", [1, 7])
@@ -475,7 +473,7 @@ print(train.fit(step, [x], steps=3, state=adam, checkpoint=sys.argv[2] if len(sy
 
 def run_without(module, *arguments):
     command = [sys.executable, "-c", WITHOUT, module, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return run(command, cwd=ROOT)
 
 
 def test_it_runs_without_torch(tmp_path):

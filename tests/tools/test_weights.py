@@ -7,7 +7,6 @@ import os
 import pickle
 import pkgutil
 import stat
-import subprocess
 import sys
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ import rnnlit
 from rnnlit import dropout_lstm_torch, gru, lstm, lstm_1997, lstm_peephole, nn, rnn
 from rnnlit.nn import bidirectional
 from rnnlit.tools import layers, modules, weights
+from tests import programs
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 2, 5, 3, 4
@@ -609,11 +609,9 @@ print(interop.from_onnx(interop.to_onnx(params)).weight_ih.shape)
 def test_without_torch_and_safetensors(tmp_path):
     """The modules import, and what needs a library names the extra that brings it."""
     code = WITHOUT.format(absent=["torch", "safetensors", "safetensors.numpy"], I=I, H=H)
-    done = subprocess.run(
+    done = programs.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
         check=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )

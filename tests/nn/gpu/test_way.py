@@ -1,6 +1,5 @@
 """Which way a scan takes on a GPU, and that every way gives the same. The oracle is the scan on the CPU."""
 
-import subprocess
 import sys
 import warnings
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from rnnlit.nn.gpu.way import GRAPHS, TRITON
 from rnnlit.nn.scan import scans
 from rnnlit.nn.scan.scans import GRUOptions, LSTMOptions, Norm, RNNOptions
 from tests.nn.gpu.test_lstm_triton import load, needs_triton
+from tests.programs import run
 
 B, T, I, H = 3, 5, 7, 11
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -51,13 +51,13 @@ def tensors(*shapes, dtype=torch.float64):
 
 def test_the_package_needs_no_triton():
     program = "import sys; sys.modules['triton'] = None; import rnnlit.nn, rnnlit.nn.gpu.way"
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    answer = run([sys.executable, "-c", program])
     assert answer.returncode == 0, answer.stderr
 
 
 def test_the_kernels_are_not_imported_before_they_are_needed():
     program = "import sys, rnnlit.nn, rnnlit.nn.gpu.way; print('rnnlit.nn.gpu.lstm_triton' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    answer = run([sys.executable, "-c", program])
     assert answer.stdout.split() == ["False"], answer.stderr
 
 
@@ -253,5 +253,5 @@ def test_these_tests_know_whether_triton_is_there():
 
 def test_nobody_gets_a_way_that_was_not_asked_for():
     program = "from rnnlit.nn.gpu.way import GRAPHS, TRITON; print(GRAPHS.on, TRITON.on)"
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    answer = run([sys.executable, "-c", program])
     assert answer.stdout.split() == ["False", "False"], answer.stderr
