@@ -1,14 +1,12 @@
 """The benchmark for GPUs, tried out on the CPU: it checks before it measures, and says what it needs."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from rnnlit.nn.scan import scans
-from tests.programs import run
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "nn_gpu.py"
 
@@ -27,14 +25,14 @@ def nn_gpu(monkeypatch):
         one.allow_tf32 = value
 
 
-def test_without_a_gpu_it_says_so():
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    answer = run([sys.executable, str(SCRIPT)])
-    assert answer.returncode == 1 and answer.stdout == ""
-    assert answer.stderr == (
-        "nn_gpu.py: torch sees no GPU; this benchmark needs one, and a build of torch for CUDA\n"
+def test_without_a_gpu_it_says_so(nn_gpu, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as caught:
+        nn_gpu.main([])
+    assert caught.value.code == (
+        "nn_gpu.py: torch sees no GPU; this benchmark needs one, and a build of torch for CUDA"
     )
+    assert capsys.readouterr().out == ""
 
 
 def test_it_runs_and_writes_what_it_found(nn_gpu, tmp_path, monkeypatch, capsys):

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -127,13 +127,16 @@ class Visit:
     home: str
     complaints: list[str] = field(default_factory=list)
 
-    def open(self, path: str) -> None:
-        """Open a page; write down each request that leaves the site or fails, and each error on the page."""
+    def __post_init__(self) -> None:
+        """Write down each request that leaves the site or fails, and each error on a page."""
         self.page.on("request", self.on_request)
         self.page.on("response", lambda r: self.note(f"{r.status} {r.url}") if r.status >= 400 else None)
         self.page.on("requestfailed", lambda r: self.note(f"failed: {r.url}"))
         self.page.on("console", lambda m: self.note(f"console: {m.text}") if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.note(f"error: {error}"))
+
+    def open(self, path: str) -> None:
+        """Open a page, and wait until all of it is there."""
         self.page.goto(self.home + path, wait_until="load")
         self.page.evaluate("document.fonts.ready.then(() => true)")
 
@@ -146,22 +149,32 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser, address: str) -> Iterator:
-    """Return a function that opens a page of the site and returns the `Visit`."""
+def window(browser) -> Iterator:
+    """Yield a function that opens a window of a size and a mode; its pages share what the browser keeps."""
     contexts = []
+
+    def open_window(size: dict[str, int] = DESKTOP, mode: str = "light"):
+        contexts.append(browser.new_context(viewport=size, color_scheme=mode))
+        contexts[-1].set_default_timeout(1000 * LIMIT)
+        return contexts[-1]
+
+    yield open_window
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visit(window, address: str) -> Callable[..., Visit]:
+    """Return a function that opens a page of the site and returns the `Visit`."""
 
     def open_page(
         path: str, size: dict[str, int] = DESKTOP, mode: str = "light", home: str = address
     ) -> Visit:
-        context = browser.new_context(viewport=size, color_scheme=mode)
-        contexts.append(context)
-        opened = Visit(context.new_page(), home)
+        opened = Visit(window(size, mode).new_page(), home)
         opened.open(path)
         return opened
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def raw_tex(text: str) -> list[str]:
@@ -187,32 +200,41 @@ def faults(page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_page(browser, site: Path, address: str, size: dict[str, int]) -> None:
-    """Each page is loaded once at each width, and then shown in both modes."""
-    context = browser.new_context(viewport=size, color_scheme="light")
-    found = {}
-    for path in all_pages(site):
-        opened = Visit(context.new_page(), address)
-        opened.open(path)
-        page = opened.page
+def wrong_on(paths: list[str], visited: Visit, *ways: tuple[dict[str, int], str]) -> dict[str, list[str]]:
+    """Load each page once and show it in some ways, each a size and a mode; return what is wrong, by page."""
+    assert paths
+    found, page = {}, visited.page
+    for path in paths:
+        visited.complaints.clear()
+        visited.open(path)
         wrong = []
-        for mode in MODES:
+        for size, mode in ways:
+            page.set_viewport_size(size)
             page.emulate_media(color_scheme=mode)
             page.wait_for_function(f"document.documentElement.dataset.theme === '{mode}'")
-            wrong += [f"{mode}: {fault}" for fault in faults(page)]
-        found[path] = opened.complaints + wrong
-        page.close()
-    context.close()
-    assert found
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+            wrong += [f"{size['width']} wide, {mode}: {fault}" for fault in faults(page)]
+        found[path] = visited.complaints + wrong
+    return {path: wrong for path, wrong in found.items() if wrong}
 
 
-def test_the_top_of_the_site_leads_to_the_first_page(browser, address: str) -> None:
-    page = browser.new_page()
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page_of_the_book(window, site: Path, address: str, size: dict[str, int]) -> None:
+    pages = [path for path in all_pages(site) if path.startswith("book/")]
+    visited = Visit(window(size).new_page(), address)
+    assert wrong_on(pages, visited, *((size, mode) for mode in MODES)) == {}
+
+
+def test_every_other_page(window, site: Path, address: str) -> None:
+    """The modules' sources, the indices and the search: many, and alike, so they are shown in two ways."""
+    pages = [path for path in all_pages(site) if not path.startswith("book/")]
+    visited = Visit(window().new_page(), address)
+    assert wrong_on(pages, visited, (DESKTOP, "light"), (PHONE, "dark")) == {}
+
+
+def test_the_top_of_the_site_leads_to_the_first_page(window, address: str) -> None:
+    page = window().new_page()
     page.goto(address)
     page.wait_for_url(f"{address}book/intro.html")
-    page.close()
 
 
 def test_raw_tex_is_recognised() -> None:

@@ -1,8 +1,8 @@
 """Training in many processes: the curve of one process, and going on bit for bit wherever a run was killed.
 
 The processes are real ones, which gloo connects over the loopback. Torchrun starts some of them; the others
-are forks of one program that has imported all they need, which costs each of them seconds otherwise. This file
-is also their script: `python -m tests.tools.test_processes_torch JOB FOLDER` does one of JOBS, and without
+are forks of one program that has imported what they need, which costs each of them seconds otherwise. This
+file is also their script: `python -m tests.tools.test_processes_torch JOB FOLDER` does one of JOBS; without
 arguments it is that program.
 """
 
