@@ -14,7 +14,7 @@ import yaml
 
 from rnnlit.pages import ledger
 from scripts import run_notebooks
-from tests.book_checks import arithmetic, files, loops, notebook, order, package, text
+from tests.book_checks import arithmetic, files, loops, notebook, order, package, text, waits
 from tests.programs import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -295,6 +295,12 @@ def test_refused_packages_are_really_refused():
 def test_no_loop_of_assertions_may_be_idle():
     tests = {path.relative_to(ROOT).as_posix(): read(path) for path in (ROOT / "tests").rglob("*.py")}
     assert [finding for name, source in tests.items() for finding in loops.idle(name, source)] == []
+
+
+def test_no_test_waits_without_a_limit():
+    tests = {path.relative_to(ROOT).as_posix(): read(path) for path in (ROOT / "tests").rglob("*.py")}
+    del tests["tests/programs.py"]
+    assert [finding for name, source in tests.items() for finding in waits.endless(name, source)] == []
 
 
 # ---------------------------------------------------------------- all files

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.book_checks import arithmetic, files, loops, notebook, order, package, records, text
+from tests.book_checks import arithmetic, files, loops, notebook, order, package, records, text, waits
 
 # ---------------------------------------------------------------- the reading order
 
@@ -715,6 +715,42 @@ def test_loop_that_may_check_nothing_is_found(body):
 )
 def test_other_loops_pass(body):
     assert idle(body) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "subprocess.run(command)",
+        "subprocess.Popen(command)",
+        "subprocess.run(command, timeout=LIMIT)",
+        "process.wait()",
+        "thread.join()",
+        "process.communicate(input='a')",
+        "process.communicate(timeout=10)",
+        "client.execute(startup_timeout=60)",
+        "urlopen(address, timeout=2.5)",
+        "page.wait_for_timeout(300)",
+    ],
+)
+def test_wait_without_a_limit_is_found(call):
+    (finding,) = waits.endless("a.py", f"x = 1\n{call}")
+    assert finding.startswith(f"a.py:2: {call.partition('(')[0]} ")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "run(command)",
+        "process.wait(LIMIT)",
+        "thread.join(LIMIT)",
+        "', '.join(names)",
+        "process.communicate(timeout=LIMIT)",
+        "settings(deadline=None)",
+        "page.wait_for_selector('a')",
+    ],
+)
+def test_other_waits_pass(call):
+    assert waits.endless("a.py", call) == []
 
 
 @pytest.mark.parametrize(
