@@ -20,7 +20,7 @@ site: $(STAMP) $(GROUND) ## set up and build the site into _build/html, warnings
 	@scripts/build_site.sh
 
 test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels by Triton (installs them)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-interop.txt

@@ -1,7 +1,6 @@
 """What pytest cannot take from pyproject.toml; it holds for the unit tests and for the notebooks."""
 
 import os
-from collections.abc import Iterable
 from importlib.util import find_spec
 
 import pytest
@@ -12,6 +11,12 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
+# What takes longest, by the first letters of its names. It begins first: two workers are then done at about
+# the same time, and neither has the browser or a chapter left at the end.
+LONG = ("tests/site/test_browser.py", "book/", "tests/tools/test_processes_torch.py", "tests/practice/")
+LIMIT = 300  # seconds that nbval waits for an output of a cell that has ended, 5 by itself; it only ends a hang
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Draw figures without a window. (By a call: the variable MPLBACKEND would reach the kernels as well.)"""
     if find_spec("matplotlib"):
@@ -20,9 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
         matplotlib.use("agg")
 
 
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Have nbval treat SVG as it treats PNG: a picture's presence is compared, its bytes (a date) are not."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes longest. Have nbval treat SVG as PNG, and wait longer.
+
+    A picture's presence is compared, its bytes (in SVG, a date) are not.
+    """
+    items.sort(key=lambda item: next((k for k, n in enumerate(LONG) if item.nodeid.startswith(n)), len(LONG)))
     for item in items:
+        if hasattr(item, "output_timeout"):
+            item.output_timeout = LIMIT
         notebook = item.parent
         if hasattr(notebook, "skip_compare") and "image/svg+xml" not in notebook.skip_compare:
             notebook.skip_compare += ("image/svg+xml",)

@@ -159,7 +159,7 @@ def test_makefile_is_written_for_make_3_81(feature):
 def test_tests_are_run_two_files_at_a_time():
     answer = run_make("--dry-run", "--always-make", "test")
     assert answer.returncode == 0, answer.stderr
-    assert "-m pytest -n 2 --dist loadfile" in answer.stdout
+    assert "-m pytest -n 2 --dist loadfile --no-loadscope-reorder" in answer.stdout
 
 
 def test_clone_that_was_moved_is_set_up_anew(tmp_path):
