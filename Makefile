@@ -33,8 +33,9 @@ speed: $(STAMP) ## measure the layers on this machine for the page on speed (abo
 	@$(PY) benchmarks/nn_variants.py
 	@$(PY) benchmarks/speed_parts.py
 
-lint: $(STAMP) ## ruff on code and notebooks, mypy on the package
+lint: $(STAMP) ## ruff on code and notebooks, its format on code, mypy on the package
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
 wheel: $(STAMP) ## build the wheel of rnnlit into dist/

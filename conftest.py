@@ -14,7 +14,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # What takes longest, by the first letters of its names. It begins first: two workers are then done at about
 # the same time, and neither has the browser or a chapter left at the end.
 LONG = ("tests/site/test_browser.py", "book/", "tests/tools/test_processes_torch.py", "tests/practice/")
-LIMIT = 300  # seconds that nbval waits for an output of a cell that has ended, 5 by itself; it only ends a hang
+LIMIT = 300  # seconds that nbval waits for an output of a cell that has ended (5 by itself): it ends a hang
 
 
 def pytest_configure(config: pytest.Config) -> None:

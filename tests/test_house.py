@@ -162,6 +162,22 @@ def test_tests_are_run_two_files_at_a_time():
     assert "-m pytest -n 2 --dist loadfile --no-loadscope-reorder" in answer.stdout
 
 
+def test_lint_checks_faults_format_and_types():
+    answer = run_make("--dry-run", "--always-make", "lint")
+    assert answer.returncode == 0, answer.stderr
+    commands = re.findall(r"-m ((?:ruff|mypy).*)$", answer.stdout, flags=re.M)
+    assert commands == ["ruff check .", "ruff format --check .", "mypy"]
+
+
+def test_chapters_are_as_wide_as_a_page_and_the_folders_as_all_else():
+    width = tomllib.loads(read("pyproject.toml"))["tool"]["ruff"]["line-length"]
+    assert tomllib.loads(read("rnnlit/ruff.toml"))["line-length"] == 88 < width
+    folders = {path.parent.name for path in (ROOT / "rnnlit").glob("*/*.py")}
+    assert {"nn", "tools"} <= folders
+    for folder in folders:
+        assert tomllib.loads(read(f"rnnlit/{folder}/ruff.toml")) == {"extend": "../../pyproject.toml"}
+
+
 def test_clone_that_was_moved_is_set_up_anew(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / ".venv").mkdir()
@@ -398,7 +414,9 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_the_package_and_its_data(wheel):
     _, names, _ = wheel
     sources = [
-        path for path in (ROOT / "rnnlit").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path
+        for path in (ROOT / "rnnlit").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.name != "ruff.toml"
     ]
     ours = {path.relative_to(ROOT).as_posix() for path in sources}
     assert {name for name in names if ".dist-info/" not in name} == ours
