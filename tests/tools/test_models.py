@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from rnnlit import gru, lstm, lstm_peephole, nn, rnn
 from rnnlit.nn import bidirectional
 from rnnlit.tools import layers, models, weights
+from tests import programs
 from tests.tolerances import TOLERANCE
 
 B, T, I, H, O = 2, 5, 3, 4, 6
@@ -101,7 +101,7 @@ def test_a_file_is_read_and_run_where_there_is_no_torch(tmp_path):
     np.save(given, x)
     command = [sys.executable, "-c", CODE, path, given, told]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
+    done = programs.run(command, cwd=tmp_path, env=paths)
     assert done.returncode == 0, done.stderr
     net = nn.LSTM(I, H, 2, bidirectional=True)
     net.load_state_dict(model[0].state_dict())

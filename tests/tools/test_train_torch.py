@@ -3,7 +3,6 @@
 import copy
 import json
 import random
-import subprocess
 import sys
 
 import numpy as np
@@ -18,6 +17,7 @@ from rnnlit.tools.checkpoint import read_state_dict
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 from rnnlit.tools.train_torch import TorchState, make_step
+from tests import programs
 from tests.tools.test_train import ROOT, kill_when
 
 T, B, I, H, O = 5, 2, 3, 4, 6
@@ -266,7 +266,7 @@ def test_a_plain_state_dict_comes_out_of_a_checkpoint(tmp_path):
             "print(float(read_state_dict(*sys.argv[1:], numpy=True)['readout.weight'][1, 2]))"
         )
         command = [sys.executable, "-c", code, checkpoint, which]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = programs.run(command, cwd=ROOT)
         assert float(done.stdout) == expected["readout.weight"][1, 2], done.stderr
     with pytest.raises(ValueError, match='which: expected "last" or "best", got \'first\''):
         read_state_dict(checkpoint, "first")
