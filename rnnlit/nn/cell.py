@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnlit.nn.dropin import DropIn, proxied
 from rnnlit.nn.row import Row, run_scan, scan_gru, scan_lstm, scan_rnn
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
@@ -24,16 +25,19 @@ from rnnlit.nn.variants import (
     check_flag,
     check_variants,
     extra_sizes,
+    is_extra,
     repr_of,
     reset_biases,
     reset_extra,
     reset_orthogonal,
+    reset_uniform,
 )
 from rnnlit.tools.checks import DtypeError, ShapeError, check_size
 from rnnlit.tools.checks_torch import check_state
+from rnnlit.tools.private_torch import autocasts, vmaps
 
 
-class Cell(torch.nn.RNNCellBase):
+class Cell(DropIn, torch.nn.RNNCellBase):
     """The part that the three cells share. A class inherits from it first and from torch's second."""
 
     variants: Variants
@@ -52,12 +56,18 @@ class Cell(torch.nn.RNNCellBase):
         return check_size("input_size", input_size, least), check_size("hidden_size", hidden_size, least)
 
     def reset_parameters(self) -> None:
-        """Draw all parameters as torch does; then set what is asked for."""
-        super().reset_parameters()
+        """Draw all parameters as torch does; then set what is asked for, in the constructor's order."""
         for name, parameter in self.named_parameters():
-            reset_extra(name, parameter)
+            if not is_extra(name):
+                reset_uniform(parameter, self.hidden_size)
         if self.orthogonal:
             reset_orthogonal(self.weight_hh, BLOCKS[self.mode])
+        self._reset_biases()
+        for name, parameter in self.named_parameters():
+            reset_extra(name, parameter)
+
+    def _reset_biases(self) -> None:
+        """Set what an LSTM asks for."""
 
     def extra_repr(self) -> str:
         """The arguments that are not the default's, as in torch, and those that torch doesn't have."""
@@ -70,15 +80,18 @@ class Cell(torch.nn.RNNCellBase):
 
         TypeError, ValueError: an argument of another type, dtype or shape.
         """
+        if not isinstance(input, Tensor) and (node := proxied(self, input, hx)) is not None:
+            return node
         states = self._checked(input, hx)
-        if self.variants == PLAIN:
+        if self.variants == PLAIN and not vmaps():
             return super().forward(input, hx)
         alone = input.dim() == 1
         x, states = (input[None], [s[None] for s in states]) if alone else (input, states)
         weights = [self.weight_ih, self.weight_hh, *([self.bias_ih, self.bias_hh] if self.bias else [])]
         extra = {name: getattr(self, name) for name in extra_sizes(self.variants, self.mode, 0)}
         _, new = self._scan(Row(weights, extra, x[None]), *states)
-        new = [s[0] for s in new] if alone else new
+        # copies, for these are views of what the backward pass keeps, and a loop may write into its states
+        new = [s[0].clone() if alone else s.clone() for s in new]
         return tuple(new) if len(self.kinds) == 2 else new[0]
 
     def _scan(self, row: Row, *states: Tensor) -> RowStates:
@@ -91,7 +104,7 @@ class Cell(torch.nn.RNNCellBase):
         if input.dim() not in (1, 2) or input.shape[-1] != self.input_size:
             wanted = f"(B, I) or (I,) with I = {self.input_size}"
             raise ShapeError(f"input: expected shape {wanted}, got {tuple(input.shape)}")
-        if input.dtype != self.weight_hh.dtype and not torch.is_autocast_enabled(input.device.type):
+        if input.dtype != self.weight_hh.dtype and not autocasts(input):
             raise DtypeError(f"input: expected {self.weight_hh.dtype} like the weights, got {input.dtype}")
         shape = (*input.shape[:-1], self.hidden_size)
         if hx is None:
@@ -138,9 +151,8 @@ class LSTMCell(Cell, torch.nn.LSTMCell):
         super().__init__(I, H, bias, device, dtype)
         add_parameters(self, self.variants, self.mode, self.weight_hh)
 
-    def reset_parameters(self) -> None:
-        """Draw all parameters as torch does; then set what forget_bias, chrono and orthogonal ask for."""
-        super().reset_parameters()
+    def _reset_biases(self) -> None:
+        """Set what forget_bias and chrono ask for."""
         if self.bias:
             reset_biases(self.bias_ih, self.bias_hh, self.forget_bias, self.chrono)
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from rnnlit.nn.fused import steps_and_batch
 from rnnlit.nn.layer import Layer
@@ -19,6 +18,7 @@ from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.variants import check_variants
 from rnnlit.tools.checks import check_size
+from rnnlit.tools.private_torch import follows
 from rnnlit.tools.sequences_torch import last_state
 
 # From where on the scan is quicker than torch's GRU on a CPU: T, and without gradients also B H H.
@@ -141,7 +141,4 @@ def _on_cpu_alone(x: Tensor) -> bool:
     """Whether x is a float32 tensor on the CPU that nothing but autograd follows."""
     if x.device.type != "cpu" or x.dtype != torch.float32:
         return False
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return False
-    transforms = getattr(torch._C, "_are_functorch_transforms_active", bool)
-    return not transforms() and getattr(forward_ad, "_current_level", -1) < 0
+    return not follows()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
+from rnnlit.nn.dropin import DropIn, proxied
 from rnnlit.nn.fused import as_input, mask, run_packed, time_first
 from rnnlit.nn.row import Row, prepare
 from rnnlit.nn.row import States as RowStates
@@ -24,12 +25,15 @@ from rnnlit.nn.variants import (
     add_parameters,
     check_flag,
     extra_sizes,
+    is_extra,
     repr_of,
     reset_extra,
     reset_orthogonal,
+    reset_uniform,
 )
 from rnnlit.tools.checks import ShapeError, check_size
 from rnnlit.tools.checks_torch import check_input, check_state
+from rnnlit.tools.private_torch import follows, readable, vmaps
 from rnnlit.tools.sequences_torch import Padding, padding_of, turn
 
 
@@ -46,10 +50,14 @@ SENTENCES = {
     "rows": "torch's fused kernel, one call for each layer and direction",
     "scan": "our scan, because no fused kernel of torch does this inside a step",
     "quick": "our scan, because it is quicker than torch's kernel here",
+    "autocast": "our scan, because torch's LSTM does not run in this precision on this processor",
+    "vmap": "our loop, because torch's kernels have no rule for torch.func.vmap",
 }
 
+SCANS = ("scan", "quick", "autocast", "vmap")
 
-class Layer(torch.nn.RNNBase):
+
+class Layer(DropIn, torch.nn.RNNBase):
     """The part that the three layers share. A class inherits from it first and from torch's second."""
 
     weight_ih_l0: Tensor
@@ -83,10 +91,9 @@ class Layer(torch.nn.RNNBase):
         if self.sizes is not None:
             self._resize(self.sizes)
             self.hidden_size = self.sizes  # type: ignore[assignment]
+            self.reset_parameters()
         for suffix, weights in zip(self._suffixes(), self.all_weights, strict=True):
             add_parameters(self, self.variants, self.mode, weights[1], suffix)
-        if self.sizes is not None:
-            self.reset_parameters()
 
     def _resize(self, sizes: Sequence[int]) -> None:
         """Give each layer the parameters of its own size."""
@@ -108,19 +115,30 @@ class Layer(torch.nn.RNNBase):
             super().flatten_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters as torch does, each layer's from the range of its H; then what is asked for."""
-        if self.sizes is None:
-            super().reset_parameters()
-        with torch.no_grad():
-            for weights in self.all_weights if self.sizes is not None else ():
-                k = weights[1].shape[1] ** -0.5
-                for weight in weights:
-                    weight.uniform_(-k, k)
+        """Draw all parameters as torch does, each layer's from the range of its H; then what is asked for.
+
+        The order is the constructor's, so that a seed gives the same numbers again.
+        """
+        if self.sizes is not None and self.hidden_size != self.sizes:
+            return  # torch's constructor calls, before the layers have got their sizes
         for name, parameter in self.named_parameters():
-            reset_extra(name, parameter)
+            if not is_extra(name):
+                reset_uniform(parameter, self._size_of(name))
         if self.orthogonal:
             for weights in self.all_weights:
                 reset_orthogonal(weights[1], BLOCKS[self.mode])
+        self._reset_biases()
+        for name, parameter in self.named_parameters():
+            reset_extra(name, parameter)
+
+    def _size_of(self, name: str) -> int:
+        """H of the layer that a parameter belongs to, such as weight_ih_l1_reverse."""
+        if self.sizes is None:
+            return self.hidden_size
+        return self.sizes[int(name.removesuffix("_reverse").rpartition("_l")[2])]
+
+    def _reset_biases(self) -> None:
+        """Set what an LSTM asks for."""
 
     def extra_repr(self) -> str:
         """The arguments that are not the default's, as in torch, and those that torch doesn't have."""
@@ -166,13 +184,18 @@ class Layer(torch.nn.RNNBase):
         TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range; a packed
         sequence where the padded one is needed. NaN is not looked for.
         """
+        if not isinstance(input, Tensor):
+            options = {"lengths": lengths, "return_all_states": return_all_states, "generator": generator}
+            node = proxied(self, input, hx, **options)
+            if node is not None:
+                return node  # type: ignore[no-any-return]
         batch = check_input(self, input)
         if hx is not None:
             self._check_hx(hx, batch)
         if lengths is None and generator is None and not return_all_states and self.sizes is None:
             variants = self.variants
             plain = variants is PLAIN or variants == PLAIN
-            if plain and not (isinstance(input, Tensor) and self._scan_is_quicker(input, self.batch_first)):
+            if plain and not (isinstance(input, Tensor) and self._instead(input, self.batch_first)):
                 return super().forward(input, hx)  # the fast path: most calls ask for nothing else
         if generator is not None and not isinstance(generator, torch.Generator):
             raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
@@ -200,8 +223,11 @@ class Layer(torch.nn.RNNBase):
             for direction in range(D):
                 k = layer * D + direction
                 row = self._row(k, rows[k], turn(x, padding) if direction else x, padding, generator)
-                if way.kind in ("scan", "quick"):
+                if way.kind in SCANS:
                     states, last = self._scan(row, *(start[k] for start in starts))
+                    if way.kind == "autocast":  # an answer in the precision of torch's
+                        dtype = torch.get_autocast_dtype(x.device.type)
+                        states, last = [s.to(dtype) for s in states], [s.to(dtype) for s in last]
                 else:
                     states, last = self._fused(row, return_all_states, *(start[k] for start in starts))
                 all_states.append([turn(state, padding) for state in states] if direction else states)
@@ -286,14 +312,21 @@ class Layer(torch.nn.RNNBase):
         why += ["a hidden_size for each layer"] if self.sizes is not None else []
         draws = self.training and self.dropout and self.num_layers > 1
         why += ["generator"] if draws and generator is not None else []
-        ragged = lengths is not None and not bool((lengths == x.shape[0]).all())
-        if isinstance(x, Tensor) and self._scan_is_quicker(x):
-            return Way("quick", (["lengths"] if ragged else []) + why)
+        ragged = lengths is not None and not (readable(lengths) and bool((lengths == x.shape[0]).all()))
+        instead = self._instead(x) if isinstance(x, Tensor) else ""
+        if instead:
+            return Way(instead, (["lengths"] if ragged else []) + why)
         if not why:
             return (
-                Way("torch", []) if not ragged else Way("packed" if self._packs(x) else "rows", ["lengths"])
+                Way("torch", []) if not ragged else Way("packed" if self._packs(x) and not follows() else "rows", ["lengths"])
             )
         return Way("rows", (["lengths"] if ragged else []) + why)
+
+    def _instead(self, x: Tensor, batch_first: bool = False) -> str:
+        """The way that is taken in place of torch's kernels, or "".   x as in `_scan_is_quicker`"""
+        if vmaps() and not self.proj_size:
+            return "vmap"
+        return "quick" if self._scan_is_quicker(x, batch_first) else ""
 
     def _scan_is_quicker(self, x: Tensor, batch_first: bool = False) -> bool:
         """Whether our scan is quicker than torch's kernel.   x (T, B, I) or (T, I); or (B, T, I)"""
@@ -346,4 +379,4 @@ class Layer(torch.nn.RNNBase):
         B = x.shape[1]
         if hx is None:
             return [[x.new_zeros(shape) for shape in self._shapes((B,), kind)] for kind in self.kinds]
-        return [[state.reshape(B, -1) for state in value] for _, value in self._pairs(hx)]
+        return [[state.reshape(B, state.shape[-1]) for state in value] for _, value in self._pairs(hx)]

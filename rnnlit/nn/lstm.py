@@ -15,8 +15,10 @@ from rnnlit.nn.fused import SHUT, cell_states, flag_padding
 from rnnlit.nn.layer import Layer
 from rnnlit.nn.row import Row, run_scan, scan_lstm
 from rnnlit.nn.row import States as RowStates
+from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.variants import check_biases, check_variants, reset_biases
 from rnnlit.tools.checks import check_size
+from rnnlit.tools.private_torch import autocasts, has_lstm
 from rnnlit.tools.sequences_torch import last_state
 
 
@@ -121,9 +123,8 @@ class LSTM(Layer, torch.nn.LSTM):
         super().__init__(I, H, L, bias, batch_first, dropout, bidirectional, proj_size, device, dtype)
         self._complete()
 
-    def reset_parameters(self) -> None:
-        """Draw all parameters as torch does, then set what forget_bias, chrono and orthogonal ask for."""
-        super().reset_parameters()
+    def _reset_biases(self) -> None:
+        """Set what forget_bias and chrono ask for."""
         if self.bias:
             for _, _, bias_ih, bias_hh, *_ in self.all_weights:
                 reset_biases(bias_ih, bias_hh, self.forget_bias, self.chrono)
@@ -132,6 +133,14 @@ class LSTM(Layer, torch.nn.LSTM):
         """The arguments that are not the default's, as in torch, and those of this class."""
         own = {"forget_bias": self.forget_bias, "chrono": self.chrono}
         return super().extra_repr() + "".join(f", {k}={v}" for k, v in own.items() if v is not None)
+
+    def _instead(self, x: Tensor) -> str:
+        """Also where torch's LSTM does not run: under CPU autocast, on some processors."""
+        if x.device.type == "cpu" and autocasts(x) and not self.proj_size:
+            trains = gradient_wanted(x, self.weight_ih_l0)
+            if not has_lstm(torch.get_autocast_dtype("cpu"), trains):
+                return "autocast"
+        return super()._instead(x)
 
     def _scan(self, row: Row, *states: Tensor) -> RowStates:
         return run_scan(scan_lstm, row, self.variants, *states)

@@ -17,6 +17,7 @@ from torch.nn.functional import linear
 from rnnlit.nn.fused import mask
 from rnnlit.nn.scan import scans
 from rnnlit.nn.variants import PEEPHOLES, Variants
+from rnnlit.tools.private_torch import apart, autocasts, exports
 from rnnlit.tools.sequences_torch import Padding, last_state
 
 
@@ -77,9 +78,14 @@ def norm_of(row: Row, name: str) -> scans.Norm:
 
 def normed(x: Tensor, weight: Tensor, bias: Tensor | None, *norms: scans.Norm) -> scans.Affine:
     """LN(W x) + b, still to be computed; each norm has its own part of the sums."""
-    gain, shift = (torch.cat(one) for one in ([norm.gain for norm in norms], [norm.shift for norm in norms]))
+    gain, shift = (_together(one) for one in ([norm.gain for norm in norms], [norm.shift for norm in norms]))
     parts = tuple(len(norm.gain) for norm in norms)
     return scans.Affine(x, weight, shift if bias is None else shift + bias, gain, parts)
+
+
+def _together(parts: list[Tensor]) -> Tensor:
+    """All in one; and a single one itself, for the gradient of torch.cat is a view of what comes back."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def scan_lstm(row: Row, variants: Variants, h0: Tensor, c0: Tensor) -> States:
@@ -159,20 +165,28 @@ def ended(states: Sequence[Tensor], padding: Padding | None) -> States:
     return list(states) if padding is None else [s.masked_fill(padding.mask, 0) for s in states], last
 
 
-@torch.compiler.disable
 def run_scan(
     scan: Callable[..., States], row: Row, variants: Variants, *states: Tensor, **options: Any
 ) -> States:
     """Call one of the scans above in the weights' own precision, autocast or not.
 
-    torch.compile would unroll the loop over the steps, so it leaves this call as it is. torch.export (not
-    strict, its default) does unroll it, and what it makes is for inference: no gradient goes through the
-    scan.
+    torch.compile would unroll the loop over the steps, so it leaves a scan of more than one as it is.
+    torch.export does unroll it.
     """
-    device, dtype = row.x.device.type, row.weights[1].dtype
-    if torch.is_autocast_enabled(device):
-        with torch.autocast(device, enabled=False):
-            states = tuple(state.to(dtype) for state in states)
-            return scan(row._replace(x=row.x.to(dtype)), variants, *states, **options)
-    with torch.set_grad_enabled(torch.is_grad_enabled() and not torch.compiler.is_compiling()):
+    compiles = torch.compiler.is_compiling() and not exports()
+    run = _run_apart if compiles and row.x.shape[0] > 1 else _run
+    return run(scan, row, variants, *states, **options)
+
+
+def _run(
+    scan: Callable[..., States], row: Row, variants: Variants, *states: Tensor, **options: Any
+) -> States:
+    if not autocasts(row.x):
         return scan(row, variants, *states, **options)
+    dtype = row.weights[1].dtype
+    with torch.autocast(row.x.device.type, enabled=False):
+        states = tuple(state.to(dtype) for state in states)
+        return scan(row._replace(x=row.x.to(dtype)), variants, *states, **options)
+
+
+_run_apart = apart(_run)

@@ -165,6 +165,18 @@ def add_parameters(
         reset_extra(name, parameter)
 
 
+def is_extra(name: str) -> bool:
+    """Whether a parameter of this name is one of `extra_sizes`, and not torch's."""
+    return name.startswith(("norm_", *PEEPHOLES))
+
+
+def reset_uniform(parameter: Tensor, H: int) -> None:
+    """Draw from U(-1/sqrt(H), 1/sqrt(H)), as torch's layers and cells do."""
+    k = 1 / math.sqrt(H) if H else 0.0
+    with torch.no_grad():
+        parameter.uniform_(-k, k)
+
+
 def reset_extra(name: str, parameter: Tensor) -> None:
     """Set one of these parameters: gains 1, shifts 0, peepholes (H,) from U(-1/sqrt(H), 1/sqrt(H))."""
     with torch.no_grad():

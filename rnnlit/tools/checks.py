@@ -74,6 +74,8 @@ def check_lengths(lengths: Any, T: int, B: int, swapped: str = "x (T, B, I)") ->
     swapped: how a message names the input, where the lengths fit its other axis
     """
     array = np.asarray(lengths)
+    if array.shape == (0,):
+        array = array.astype(np.int64)  # an empty list has no dtype of its own
     if array.dtype.kind not in "iu":
         raise DtypeError(f"lengths: expected integers, got {array.dtype}")
     if array.shape != (B,):
@@ -82,7 +84,7 @@ def check_lengths(lengths: Any, T: int, B: int, swapped: str = "x (T, B, I)") ->
             f"lengths: expected shape (B,) = ({B},), got {_words(array.shape)}"
             + (guess if array.shape == (T,) else "")
         )
-    if array.min() < 1 or array.max() > T:
+    if B and (array.min() < 1 or array.max() > T):
         raise ValueError(f"lengths: expected 1 <= length <= T = {T}, got {array.min()} to {array.max()}")
     return array.astype(np.int64)
 

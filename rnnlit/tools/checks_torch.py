@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from rnnlit.tools.checks import DtypeError, ShapeError
 from rnnlit.tools.checks import check_lengths as check_lengths_array
+from rnnlit.tools.private_torch import autocasts, follows, readable
 
 
 def check_input(module: torch.nn.RNNBase, input: Any) -> tuple[int, ...]:
@@ -34,7 +35,7 @@ def check_input(module: torch.nn.RNNBase, input: Any) -> tuple[int, ...]:
     if shape[1 if module.batch_first and len(shape) == 3 else 0] == 0:
         raise ShapeError(f"input: expected at least one time step, got shape {tuple(shape)}")
     weight = module.weight_ih_l0
-    if data.dtype != weight.dtype and not torch.is_autocast_enabled(data.device.type):
+    if data.dtype != weight.dtype and not autocasts(data):
         raise DtypeError(f"input: expected {weight.dtype} like the weights, got {data.dtype}")
     if packed:
         return (int(input.batch_sizes[0]),)
@@ -50,19 +51,37 @@ def check_state(name: str, value: Any, shape: Sequence[int], like: Tensor) -> No
         raise TypeError(f"{name}: expected a tensor of shape {tuple(shape)}, got {type(value).__name__}")
     if value.shape != shape:
         raise ShapeError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
-    if value.dtype != like.dtype and not torch.is_autocast_enabled(value.device.type):
+    if value.dtype != like.dtype and not autocasts(value):
         raise DtypeError(f"{name}: expected {like.dtype} like the weights, got {value.dtype}")
 
 
 def check_lengths(lengths: Any, T: int, B: int, swapped: str = "x (T, B, I)") -> Tensor:
     """Return `lengths` (a tensor on any device, an array or a list) as an int64 tensor (B,) on the CPU.
 
+    A tensor that torch.jit.trace, torch.export or a transform of torch.func follows stays on its device, and
+    its numbers are looked at only where that can be done.
+
     swapped: how a message names the input, where the lengths fit its other axis
     DtypeError: no integers.  ShapeError: not of shape (B,).  ValueError: a length outside 1 .. T.
     """
     if isinstance(lengths, Tensor):
+        if follows() or lengths.is_meta:
+            return _check_followed(lengths, T, B)
         lengths = lengths.detach().cpu().numpy()
     return torch.from_numpy(check_lengths_array(lengths, T, B, swapped))
+
+
+def _check_followed(lengths: Tensor, T: int, B: int) -> Tensor:
+    """Check the lengths by torch's own operations: NumPy would make constants of them."""
+    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise DtypeError(f"lengths: expected integers, got {str(lengths.dtype).removeprefix('torch.')}")
+    if lengths.dim() != 1 or lengths.shape[0] != B:
+        raise ShapeError(f"lengths: expected shape (B,) = ({B},), got {tuple(lengths.shape)}")
+    lengths = lengths.detach().to(torch.int64)
+    if B and readable(lengths) and bool(((lengths < 1) | (lengths > T)).any()):
+        least, most = int(lengths.min()), int(lengths.max())
+        raise ValueError(f"lengths: expected 1 <= length <= T = {T}, got {least} to {most}")
+    return lengths
 
 
 CELL_PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ci", "weight_cf", "weight_co")

@@ -102,14 +102,14 @@ def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
 def _off_by(device: torch.device, dtype: torch.dtype) -> float:
     """The largest difference of states and gradients, relative to the largest number of each array."""
     T, B, I, H = 2, 3, 4, 5
-    g = torch.Generator().manual_seed(0)
+    g = torch.Generator("cpu").manual_seed(0)
     shapes = [(T, B, I), (4 * H, I), (4 * H,), (4 * H, H), (B, H), (B, H), *[(T, B, H)] * 5, (3, H)]
     masks = range(6, 11)  # they are constants
     fused = _fused()
     ways = ((dtype, lambda *x: fused.FusedLSTM.apply(True, *x)), (torch.float64, fused.loop))
     found = []
     with torch.inference_mode(False), torch.enable_grad():
-        sample = [torch.rand(shape, generator=g).to(device, dtype) for shape in shapes]
+        sample = [torch.rand(shape, generator=g, device="cpu").to(device, dtype) for shape in shapes]
         for kind, scan in ways:
             inputs = [x.clone().to(kind).requires_grad_(k not in masks) for k, x in enumerate(sample)]
             with torch.cuda.device_of(sample[0]):

@@ -61,9 +61,9 @@ def packing_pays(batch: int, N: int, K: int, dtype: torch.dtype, device: str, th
     """Whether oneDNN's packed product is there, agrees with torch.mm, and is quicker, at this size."""
     if device != "cpu" or dtype != torch.float32 or N * K < SMALL:
         return False
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(N, K, generator=generator)
-    h = torch.randn(batch, K, generator=generator)
+    generator = torch.Generator("cpu").manual_seed(0)
+    weight = torch.randn(N, K, generator=generator, dtype=dtype, device="cpu")
+    h = torch.randn(batch, K, generator=generator, dtype=dtype, device="cpu")
     try:
         packed = _pack(weight, batch)
         agrees = (_linear(h, packed) - torch.mm(h, weight.t())).abs().max() < 1e-5 * K**0.5  # sums of size √K

@@ -25,12 +25,14 @@ from torch import Tensor
 
 from rnnlit.nn.gpu.way import fusable, run
 from rnnlit.nn.gpu.way import lstm as fused_lstm
+from rnnlit.nn.scan import loop
 from rnnlit.nn.scan.gru import ScanGRU
 from rnnlit.nn.scan.lstm import ScanLSTM
 from rnnlit.nn.scan.norm import Norm
 from rnnlit.nn.scan.rnn import ScanRNN
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.scan.sums import Affine, arguments
+from rnnlit.tools.private_torch import follows
 
 __all__ = ["Affine", "GRUOptions", "LSTMOptions", "Norm", "RNNOptions", "gru", "lstm", "rnn"]
 
@@ -86,9 +88,11 @@ def lstm(
     options = options or LSTMOptions()
     given, rest = arguments(gates), (weight_hh, h0, c0, *options[:6])
     normalised = isinstance(gates, Affine) and gates.gain is not None
-    if not normalised and fusable(weight_hh, h0, c0, *options):
+    if not normalised and not _loops(h0) and fusable(weight_hh, h0, c0, *options):
         return fused_lstm(*given[:4], *rest)
     inputs = *given, *rest, *(options.norm_h or NO_NORM), *(options.norm_c or NO_NORM)
+    if _loops(h0):
+        return loop.lstm(*inputs)
     return run(ScanLSTM, _keeps(inputs), *inputs)
 
 
@@ -113,6 +117,8 @@ def gru(
     options = options or GRUOptions()
     norms = *(options.norm_rz or NO_NORM), *(options.norm_n or NO_NORM)
     inputs = *arguments(gates), weight_hh, bias_hh, h0, reset_after, *options[:3], *norms
+    if _loops(h0):
+        return loop.gru(*inputs)[0]
     return run(ScanGRU, _keeps(inputs), *inputs)
 
 
@@ -133,7 +139,14 @@ def rnn(
     """
     options = options or RNNOptions()
     inputs = *arguments(gates), weight_hh, h0, relu, *options[:2], *(options.norm or NO_NORM)
+    if _loops(h0):
+        return loop.rnn(*inputs)[0]
     return run(ScanRNN, _keeps(inputs), *inputs)
+
+
+def _loops(h0: Tensor) -> bool:
+    """Whether to run the loop of torch's own operations: where they are followed, and for an empty batch."""
+    return follows() or h0.shape[0] == 0
 
 
 def _keeps(inputs: tuple[Any, ...]) -> bool:

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnlit.tools.private_torch import batched
+
 QUICK = 1024  # numbers, from which on tanh is better taken from the sigmoid
 ROWS = 512  # of a block: steps times batch
 SPAN = 256  # steps
-MINUS_ONE = torch.tensor(-1.0)
+MINUS_ONE = torch.tensor(-1.0, dtype=torch.float32, device="cpu")
 
 
 def each(x: Tensor | None, start: int, end: int) -> Sequence[Any]:
@@ -113,23 +115,26 @@ def twice_differentiable(loop: Callable[..., tuple[Tensor, ...]]) -> Callable[..
     """Let a closed-form backward pass be differentiated once more, where that is asked for (create_graph).
 
     loop: the same function of the same arguments, made of torch's own operations. It is run again then, at
-    the price of a graph of every step.
+    the price of a graph of every step; also for a batch of gradients (is_grads_batched), which cannot be
+    written in place.
     """
 
     def decorate(backward: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(backward)
         def choosing(ctx: Any, *outer: Tensor | None) -> Any:
-            if not torch.is_grad_enabled():
+            again = torch.is_grad_enabled()
+            if not again and not batched(*outer):
                 return backward(ctx, *outer)
             # an alias of each, so that one tensor in two places gets a gradient for each place
-            inputs = [x.view_as(x) if isinstance(x, Tensor) else x for x in kept_by(ctx)[0]]
-            wanted = [k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
-            results = [pair for pair in zip(loop(*inputs), outer, strict=True) if pair[1] is not None]
+            with torch.enable_grad():
+                inputs = [x.view_as(x) if isinstance(x, Tensor) else x for x in kept_by(ctx)[0]]
+                wanted = [k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
+                results = [pair for pair in zip(loop(*inputs), outer, strict=True) if pair[1] is not None]
             found = torch.autograd.grad(
                 [result for result, _ in results],
                 [inputs[k] for k in wanted],
                 [gradient for _, gradient in results],
-                create_graph=True,
+                create_graph=again,
                 allow_unused=True,
             )
             places = dict(zip(wanted, found, strict=True))

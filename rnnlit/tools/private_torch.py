@@ -1,0 +1,124 @@
+"""What the layers lean on of torch that is not public, each name with a guard.
+
+Where another version of torch lacks one of these names, an answer costs more time or a message says less; no
+number changes. `follows` says whether something but autograd sees every operation: then a scan is the loop of
+torch's own operations (`rnnlit.nn.scan.loop`), for nothing can look into an autograd function that writes
+its results in place.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+WHY_APART = "torch.compile would unroll the loop over the steps; the scan runs as it is, as a graph break"
+
+
+def follows() -> bool:
+    """Whether operations are recorded or transformed now: by torch.jit.trace and the exporter on it, by
+    torch.compile and torch.export, by a transform of torch.func, or by forward mode.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    return torch.jit.is_tracing() or transforms() or getattr(forward_ad, "_current_level", -1) >= 0
+
+
+def exports() -> bool:
+    """Whether torch.export follows, strict or not, and not torch.compile."""
+    if not torch.compiler.is_compiling():
+        return False
+    is_exporting = getattr(torch.compiler, "is_exporting", None)  # from torch 2.7 on
+    return bool(is_exporting()) if is_exporting else not torch.compiler.is_dynamo_compiling()
+
+
+def transforms() -> bool:
+    """Whether a transform of torch.func is active."""
+    active = getattr(torch._C, "_are_functorch_transforms_active", None)
+    return bool(active()) if active else False
+
+
+def vmaps() -> bool:
+    """Whether torch.func.vmap is active, alone or around another transform. torch's kernels have no rule for it."""
+    if torch.compiler.is_compiling() or not transforms():
+        return False
+    functorch = getattr(torch._C, "_functorch", None)
+    stack = getattr(functorch, "get_interpreter_stack", list)() or ()
+    return any("vmap" in str(level.key()).lower() for level in stack)
+
+
+def batched(*tensors: Tensor | None) -> bool:
+    """Whether one of these is a batch that vmap hides, as the gradient of `is_grads_batched=True` is."""
+    functorch = getattr(torch._C, "_functorch", None)
+    tests = [getattr(functorch, name, None) for name in ("is_batchedtensor", "is_legacy_batchedtensor")]
+    return any(test is not None and t is not None and test(t) for test in tests for t in tensors)
+
+
+def readable(values: Tensor) -> bool:
+    """Whether the numbers of this tensor can be read now, without being frozen for all later calls."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or batched(values):
+        return False
+    return not values.is_meta
+
+
+def autocasts(x: Tensor) -> bool:
+    """Whether autocast is on for the device of x; meta and other devices have none."""
+    kind = x.device.type
+    return kind != "meta" and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which torch.compile calls and does not look into.
+
+    `torch.compiler.disable` imports all of torch.compile, which takes seconds. So it is called when
+    torch.compile first comes here, as it traces: `prepare` is a constant for it, so it is run, not traced.
+    """
+    made: list[Callable[..., Any]] = []
+
+    def prepare() -> bool:
+        if not made:
+            made.append(torch.compiler.disable(function, reason=WHY_APART))
+        return True
+
+    prepare._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling() and not exports() and prepare():
+            return made[0](*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def has_lstm(dtype: torch.dtype, trains: bool) -> bool:
+    """Whether torch's LSTM runs under CPU autocast to this dtype on this processor; it is asked once.
+
+    There oneDNN computes it, which has an LSTM in bfloat16 only for processors with AVX-512, and in float16
+    for fewer still, not in training. A thread asks, since modes and transforms of torch end at its door.
+    """
+    if (dtype, trains) not in _tried:
+        asking = threading.Thread(target=_try_lstm, args=(dtype, trains))
+        asking.start()
+        asking.join()
+    return _tried.get((dtype, trains), False)
+
+
+has_lstm._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_tried: dict[tuple[torch.dtype, bool], bool] = {}
+
+
+def _try_lstm(dtype: torch.dtype, trains: bool) -> None:
+    with torch.set_grad_enabled(trains), torch.autocast("cpu", dtype):
+        x, *weights = (torch.zeros(shape, dtype=torch.float32) for shape in ((1, 1, 1), (4, 1), (4, 1)))
+        weights = [weight.requires_grad_(trains) for weight in weights]
+        try:
+            torch.lstm(x, (x, x), weights, False, 1, 0.0, trains, False, False)
+            _tried[dtype, trains] = True
+        except RuntimeError:
+            _tried[dtype, trains] = False
