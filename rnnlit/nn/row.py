@@ -17,7 +17,7 @@ from torch.nn.functional import linear
 from rnnlit.nn.fused import mask
 from rnnlit.nn.scan import scans
 from rnnlit.nn.variants import PEEPHOLES, Variants
-from rnnlit.tools.private_torch import apart, autocasts, exports
+from rnnlit.tools.private_torch import apart, autocasts, exports, traced
 from rnnlit.tools.sequences_torch import Padding, last_state
 
 
@@ -181,6 +181,7 @@ def run_scan(
 def _run(
     scan: Callable[..., States], row: Row, variants: Variants, *states: Tensor, **options: Any
 ) -> States:
+    row = row._replace(x=traced(row.x))
     if not autocasts(row.x):
         return scan(row, variants, *states, **options)
     dtype = row.weights[1].dtype

@@ -78,7 +78,7 @@ def _check_followed(lengths: Tensor, T: int, B: int) -> Tensor:
     if lengths.dim() != 1 or lengths.shape[0] != B:
         raise ShapeError(f"lengths: expected shape (B,) = ({B},), got {tuple(lengths.shape)}")
     lengths = lengths.detach().to(torch.int64)
-    if B and readable(lengths) and bool(((lengths < 1) | (lengths > T)).any()):
+    if readable(lengths) and B and bool(((lengths < 1) | (lengths > T)).any()):
         least, most = int(lengths.min()), int(lengths.max())
         raise ValueError(f"lengths: expected 1 <= length <= T = {T}, got {least} to {most}")
     return lengths

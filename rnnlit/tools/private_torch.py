@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +71,26 @@ def autocasts(x: Tensor) -> bool:
     """Whether autocast is on for the device of x; meta and other devices have none."""
     kind = x.device.type
     return kind != "meta" and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def traced(x: Tensor) -> Tensor:
+    """x (T, ...); where torch.jit.trace records, the recording refuses another T, for its loop has T steps."""
+    if not torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
+        return x
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what torch.jit.trace makes
+        check: Any = torch.jit.script(same_steps)
+    return check(x, x.unbind().__len__())  # type: ignore[no-any-return]
+
+
+def same_steps(x: Tensor, steps: int) -> Tensor:
+    """x as it is.  RuntimeError: it has another number of steps; written for TorchScript."""
+    if x.size(0) != steps:
+        raise RuntimeError(
+            "torch.jit.trace: this loop of rnnlit.nn was traced for {} steps, got {}; trace it again, or pad "
+            "and give lengths".format(steps, x.size(0))  # noqa: UP032
+        )
+    return x
 
 
 def apart(function: Callable[..., Any]) -> Callable[..., Any]:
