@@ -55,6 +55,77 @@ On a GPU the scan launches its kernels one by one. RNNLIT_TRITON=1 and RNNLIT_GR
 on fused kernels for the LSTM and CUDA graphs, which are checked on the CPU but have not run on a GPU yet
 (`rnnlit.nn.gpu.way`; `benchmarks/nn_gpu.py` checks and measures them).
 
+Torch's tools. What each does with a layer; with a layer and `lengths` (for torch's, a packed batch); with what
+works inside a step, alone and with lengths; with a cell, and a cell that has one of these options:
+
+    ============================= =========== =========== =========== =========== =========== ===========
+    tool                          layer       lengths     variant     both        cell        varied cell
+    ============================= =========== =========== =========== =========== =========== ===========
+    copy.deepcopy                 as torch    as torch    as torch    as torch    as torch    as torch
+    pickle                        as torch    as torch    as torch    as torch    as torch    as torch
+    torch.save and load           as torch    as torch    as torch    as torch    as torch    as torch
+    torch.jit.trace               as torch    as torch    as torch    as torch    as torch    as torch
+    torch.jit.trace, another T    as torch    as torch    refused (1) refused (1) -           -
+    torch.jit.script              as torch    -           refused (2) -           as torch    refused (2)
+    torch.fx.symbolic_trace       as torch    -           as torch    -           as torch    as torch
+    torch.compile                 as torch    as torch    as torch    as torch    as torch    as torch
+    torch.compile, fullgraph      refused (3) refused (3) refused (3) refused (3) as torch    as torch
+    torch.export                  as torch    better      as torch    better      as torch    as torch
+    torch.export, strict          as torch    better      as torch    better      as torch    as torch
+    torch.export, any B           as torch    better      as torch    better      as torch    as torch
+    torch.export, strict, any B   as torch    better      as torch    better      as torch    as torch
+    torch.onnx, dynamo=False      as torch    as torch    as torch    as torch    as torch    as torch
+    torch.onnx, dynamo=True       as torch    better      as torch    better      as torch    as torch
+    torch.func.grad               as torch    better      as torch    better      as torch    as torch
+    torch.func.vmap               better      better      better      better      right       right
+    vmap over stacked models      better      better      better      better      right       right
+    vmap(grad), one by one        better      better      better      better      better      better
+    torch.func.jvp                as torch    better      as torch    better      as torch    as torch
+    forward mode                  as torch    better      as torch    better      as torch    as torch
+    torch.func.jacrev             as torch    better      as torch    better      as torch    as torch
+    torch.func.jacfwd             as torch    better      as torch    better      as torch    as torch
+    jacobian(vectorize=True)      as torch    as torch    as torch    as torch    as torch    as torch
+    is_grads_batched=True         as torch    as torch    as torch    as torch    as torch    as torch
+    second derivatives            as torch    as torch    as torch    as torch    as torch    as torch
+    checkpoint                    as torch    as torch    as torch    as torch    as torch    as torch
+    quantize_dynamic              refused (4) -           refused (4) -           refused (4) refused (4)
+    DataParallel's replicas       as torch    as torch    as torch    as torch    as torch    as torch
+    hooks                         as torch    as torch    as torch    as torch    as torch    as torch
+    weight_norm                   as torch    as torch    as torch    as torch    as torch    as torch
+    spectral_norm                 as torch    as torch    as torch    as torch    as torch    as torch
+    orthogonal                    as torch    as torch    as torch    as torch    as torch    as torch
+    pruning                       as torch    as torch    as torch    as torch    as torch    as torch
+    share_memory, requires_grad_  as torch    as torch    as torch    as torch    as torch    as torch
+    reset_parameters, same seed   as torch    as torch    as torch    as torch    as torch    as torch
+    meta device                   as torch    better      as torch    better      as torch    as torch
+    another default device        as torch    as torch    as torch    as torch    as torch    as torch
+    autocast to bfloat16          right       right       right       right       right       right
+    autocast to float16           right       right       right       right       right       right
+    weights in bfloat16           as torch    as torch    as torch    as torch    as torch    as torch
+    weights in float16            as torch    as torch    as torch    as torch    as torch    as torch
+    writing into results          as torch    as torch    as torch    as torch    as torch    right
+    writing into states given     as torch    -           as torch    -           as torch    as torch
+    one memory per gradient       as torch    as torch    as torch    as torch    as torch    as torch
+    B = 0                         as torch    better      as torch    better      as torch    as torch
+    T = 0                         refused (5) refused (5) refused (5) refused (5) -           -
+    ============================= =========== =========== =========== =========== =========== ===========
+
+    as torch: the same outcome, and where torch's own fails, its own error. better: right, where torch's own
+    fails. right: on every processor and for every cell, where torch's own fails on some. -: there is no such
+    thing. Each word stands for runs in `tests/nn/test_matrix.py`, with numbers to compare with.
+
+    (1) "this loop of rnnlit.nn was traced for ... steps, got ..."; options that work outside the recurrence,
+        such as weight_drop, are traced for any T.
+    (2) "torch.jit.script: ... has no form in TorchScript"; a plain layer or cell gives torch's own module,
+        `layer.as_torch()`, in its place.
+    (3) "Dynamo does not support RNN, GRU, or LSTM": torch's own words, for its own layers too.
+    (4) "quantization swaps torch's own classes alone, and ... would stay as it is"; `layer.as_torch()` in the
+        plain layer's place can be quantized.
+    (5) "expected at least one time step"; torch refuses it as well.
+
+A tool that records or transforms operations gets the loop of torch's own operations in place of the scan; it
+is slower, and torch.compile leaves the scan out of its graphs for that reason, but for a single step.
+
 Beside the layers stand `Bidirectional`, for any two of them; `Attention` with every score and window, and a
 class for each (`AdditiveAttention` after Bahdanau, `DotAttention`, `GeneralAttention`, `ConcatAttention`,
 `LocationAttention`, `LocalAttention` after Luong); and `EncoderDecoder`, with teacher forcing, greedy and
