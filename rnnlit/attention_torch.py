@@ -20,6 +20,7 @@ from rnnlit import attention, attention_scores
 from rnnlit.tools.checks import ShapeError, check_size
 from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.optim import named_arrays
+from rnnlit.tools.private_torch import refuse_script
 
 
 class Memory(NamedTuple):
@@ -49,6 +50,8 @@ class Attention(torch.nn.Module):
 
     TypeError, ValueError: as in `rnnlit.attention.init`.
     """
+
+    __prepare_scriptable__ = refuse_script
 
     def __init__(
         self,

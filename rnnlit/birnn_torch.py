@@ -43,7 +43,7 @@ def flip(x: Tensor, lengths: Any = None) -> Tensor:
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"x: expected a tensor (T, B, N), got {type(x).__name__}")
-    if x.dim() != 3 or 0 in x.shape:
+    if x.dim() != 3 or 0 in (x.shape[0], x.shape[2]):
         raise ShapeError(f"x: expected shape (T, B, N) with something in it, got {tuple(x.shape)}")
     T, B, _ = x.shape
     return turn(x, None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device))

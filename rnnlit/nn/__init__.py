@@ -45,7 +45,10 @@ and torch's fused kernel (oneDNN, cuDNN) runs:
     torch's kernel, one call for      lengths, return_all_states, input_dropout, output_dropout, weight_drop,
     each layer and direction          a size for each layer, a generator for the dropout between the layers
     our scan (`rnnlit.nn.scan`),      recurrent_dropout, candidate_dropout, in training; zoneout, layer_norm,
-    for each layer and direction      peephole, reset_after=False always
+    for each layer and direction      peephole, reset_after=False always; an LSTM under CPU autocast to a
+                                      precision in which oneDNN has none on this processor
+    the scan as a loop of torch's     the same, where operations are recorded or transformed (see below); all
+    own operations                    layers and cells under torch.func.vmap; a batch of 0 sequences
     ================================  ======================================================================
 
 The scan is one autograd function with a closed-form backward pass. Where a second derivative is asked for
@@ -55,8 +58,8 @@ On a GPU the scan launches its kernels one by one. RNNLIT_TRITON=1 and RNNLIT_GR
 on fused kernels for the LSTM and CUDA graphs, which are checked on the CPU but have not run on a GPU yet
 (`rnnlit.nn.gpu.way`; `benchmarks/nn_gpu.py` checks and measures them).
 
-Torch's tools. What each does with a layer; with a layer and `lengths` (for torch's, a packed batch); with what
-works inside a step, alone and with lengths; with a cell, and a cell that has one of these options:
+Torch's tools. What each does with a layer; with a layer and `lengths` (torch's then gets a packed batch);
+with a variant, alone and with lengths ("both"); with a cell, and with a cell that has one of the options:
 
     ============================= =========== =========== =========== =========== =========== ===========
     tool                          layer       lengths     variant     both        cell        varied cell

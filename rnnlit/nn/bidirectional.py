@@ -23,6 +23,7 @@ from rnnlit.nn.lstm import LSTM
 from rnnlit.nn.rnn import RNN
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.checks_torch import check_lengths
+from rnnlit.tools.private_torch import refuse_script
 
 CELLS = ("rnn", "gru", "lstm", "lstm_1997", "lstm_peephole")
 _FUSED: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -66,6 +67,8 @@ class OneWay(torch.nn.Module):
     def extra_repr(self) -> str:
         """The arguments."""
         return f"{self.cell}, {self.input_size}, {self.hidden_size}"
+
+    __prepare_scriptable__ = refuse_script
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, *, lengths: Any = None
@@ -115,6 +118,13 @@ class Bidirectional(torch.nn.Module):
         """Make both layers from a cell's name, one of CELLS, with the options that its layer takes."""
         return cls(*(layer_of(cell, input_size, hidden_size, **options) for _ in range(2)))
 
+    __prepare_scriptable__ = refuse_script
+
+    @property
+    def output_size(self) -> int:
+        """The units of both layers' outputs, side by side."""
+        return _outputs(self.forward_layer) + _outputs(self.reverse_layer)
+
     def forward(
         self, input: Tensor, hx: Any = None, *, lengths: Any = None
     ) -> tuple[Tensor, tuple[Any, Any]]:
@@ -163,9 +173,14 @@ class Stacked(torch.nn.Module):
         dropout: float = 0.0,
         **options: Any,
     ) -> Stacked:
-        """Make all layers from a cell's name; all but the first have 2H inputs."""
-        sizes = [input_size, *[2 * hidden_size] * (check_size("num_layers", num_layers) - 1)]
-        return cls([Bidirectional.of(cell, size, hidden_size, **options) for size in sizes], dropout)
+        """Make all layers from a cell's name; all but the first have the one below's outputs as inputs."""
+        layers: list[Bidirectional] = []
+        for _ in range(check_size("num_layers", num_layers)):
+            size = layers[-1].output_size if layers else input_size
+            layers.append(Bidirectional.of(cell, size, hidden_size, **options))
+        return cls(layers, dropout)
+
+    __prepare_scriptable__ = refuse_script
 
     @property
     def draws_masks(self) -> bool:
@@ -199,13 +214,20 @@ class Article(torch.nn.Module):
     def of(cls, cell: str, input_size: int, hidden_size: int, output_size: int, **options: Any) -> Article:
         """Make all three chains from a cell's name."""
         both = Bidirectional.of(cell, input_size, hidden_size, **options)
-        return cls(both, layer_of(cell, 2 * hidden_size, output_size, **options))
+        return cls(both, layer_of(cell, both.output_size, output_size, **options))
+
+    __prepare_scriptable__ = refuse_script
 
     def forward(self, input: Tensor, *, lengths: Any = None) -> tuple[Tensor, Any]:
         """Run over (T, B, I); returns the second net's states (T, B, O) and its last state."""
         states, _ = self.both(input, lengths=lengths)
         output, last = self.second(states, lengths=lengths)
         return output, last
+
+
+def _outputs(layer: Any) -> int:
+    """The units of a layer's output; a layer that doesn't say has as many as its state."""
+    return int(getattr(layer, "output_size", None) or layer.hidden_size)
 
 
 def _check_layer(name: str, value: Any) -> None:

@@ -1,7 +1,7 @@
 """What a drop-in replacement owes to those of torch's tools that go by the exact class.
 
 torch.fx takes torch's own modules as one node, torch.jit.script knows how to compile them, and quantization
-swaps them for others. The layers and cells are classes of their own, so they say what is to be done with them.
+swaps them for others. The layers and cells are classes of their own, so they say what is to be done.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 
-SCRIPT = (
-    "torch.jit.script: {what} has no form in TorchScript; torch.jit.trace, torch.export and torch.compile take it"
-)
+from rnnlit.tools.private_torch import SCRIPT
+
 QUANTIZE = (
-    "quantization swaps torch's own classes alone, and {what} would stay as it is: put {instead} in its place "
-    "before, or name only other classes in qconfig_spec"
+    "quantization swaps torch's own classes alone, and {what} would stay as it is: put {instead} in its "
+    "place before, or name only other classes in qconfig_spec"
 )
 
 
@@ -101,8 +100,3 @@ def proxied(module: torch.nn.Module, input: Any, *args: Any, **options: Any) -> 
         return None
     tracer: Any = input.tracer
     return tracer.create_proxy("call_module", tracer.path_of_module(module), (input, *args), options)
-
-
-def refuse_script(self: torch.nn.Module) -> Any:
-    """For torch.jit.script, as a class's `__prepare_scriptable__`."""
-    raise RuntimeError(SCRIPT.format(what=f"rnnlit.nn.{type(self).__name__}"))

@@ -140,6 +140,12 @@ class Layer(DropIn, torch.nn.RNNBase):
     def _reset_biases(self) -> None:
         """Set what an LSTM asks for."""
 
+    @property
+    def output_size(self) -> int:
+        """The units of the output at each step, both directions together."""
+        last = self.proj_size or (self.hidden_size if self.sizes is None else self.sizes[-1])
+        return last * (2 if self.bidirectional else 1)
+
     def extra_repr(self) -> str:
         """The arguments that are not the default's, as in torch, and those that torch doesn't have."""
         return super().extra_repr() + repr_of(self.variants, "c" in self.kinds, orthogonal=self.orthogonal)
@@ -179,7 +185,7 @@ class Layer(DropIn, torch.nn.RNNBase):
 
         `kernel` tells the way a call takes. Where layers and directions run one after another on a GPU,
         dropout between the layers draws other numbers than torch's. The scan computes in the weights' own
-        precision, under autocast too. torch.jit.script does not compile this class.
+        precision, under autocast too. What torch's tools do with a layer stands in the table of `rnnlit.nn`.
 
         TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range; a packed
         sequence where the padded one is needed. NaN is not looked for.
@@ -316,11 +322,11 @@ class Layer(DropIn, torch.nn.RNNBase):
         instead = self._instead(x) if isinstance(x, Tensor) else ""
         if instead:
             return Way(instead, (["lengths"] if ragged else []) + why)
-        if not why:
-            return (
-                Way("torch", []) if not ragged else Way("packed" if self._packs(x) and not follows() else "rows", ["lengths"])
-            )
-        return Way("rows", (["lengths"] if ragged else []) + why)
+        if why:
+            return Way("rows", (["lengths"] if ragged else []) + why)
+        if not ragged:
+            return Way("torch", [])
+        return Way("packed" if self._packs(x) and not follows() else "rows", ["lengths"])
 
     def _instead(self, x: Tensor, batch_first: bool = False) -> str:
         """The way that is taken in place of torch's kernels, or "".   x as in `_scan_is_quicker`"""

@@ -65,6 +65,9 @@ class LSTM(Layer, torch.nn.LSTM):
     layer_norm:  a = LN(W_ih x) + LN(W_hh h) + b  and  h = o tanh(LN(c)),  each with its own gain and shift,
         the blocks i f g o normalised together (Ba et al. 2016).
     peephole: i and f see c_{t-1}, o sees c_t, through one weight a unit (Gers et al. 2002).
+        weight_ci_l0 and its like are vectors (H,), named as in `rnnlit.lstm_peephole`. A loop that calls
+        torch.nn.init.orthogonal_ and its like takes the weights with two axes, as beside a
+        torch.nn.LayerNorm, whose weight is a vector too.
 
     All parameters that torch's layer has are drawn as torch draws them, and are the same under the same seed.
 
@@ -134,13 +137,13 @@ class LSTM(Layer, torch.nn.LSTM):
         own = {"forget_bias": self.forget_bias, "chrono": self.chrono}
         return super().extra_repr() + "".join(f", {k}={v}" for k, v in own.items() if v is not None)
 
-    def _instead(self, x: Tensor) -> str:
+    def _instead(self, x: Tensor, batch_first: bool = False) -> str:
         """Also where torch's LSTM does not run: under CPU autocast, on some processors."""
         if x.device.type == "cpu" and autocasts(x) and not self.proj_size:
             trains = gradient_wanted(x, self.weight_ih_l0)
             if not has_lstm(torch.get_autocast_dtype("cpu"), trains):
                 return "autocast"
-        return super()._instead(x)
+        return super()._instead(x, batch_first)
 
     def _scan(self, row: Row, *states: Tensor) -> RowStates:
         return run_scan(scan_lstm, row, self.variants, *states)

@@ -37,6 +37,7 @@ from rnnlit.tasks.tokens import PAD, START, STOP
 from rnnlit.tasks.tokens_torch import check_tokens, shift
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.evaluating_torch import evaluating
+from rnnlit.tools.private_torch import refuse_script
 
 ORDERS = ("bahdanau", "luong")
 CELLS: dict[str, Any] = {"gru": GRU, "lstm": LSTM}
@@ -143,6 +144,8 @@ class EncoderDecoder(torch.nn.Module):
         self.output = torch.nn.Linear(H + E + K if order == "bahdanau" else H, V, **kind)
         self.dropout = torch.nn.Dropout(dropout)
 
+    __prepare_scriptable__ = refuse_script
+
     def encode(self, source: Any, lengths: Any = None) -> State:
         """Read the sources; return the state from which the decoder starts.
 
@@ -197,7 +200,7 @@ class EncoderDecoder(torch.nn.Module):
                 rows.append(weights)
             readout = torch.stack(readouts)
             weights = torch.stack(rows) if self.attention else None  # type: ignore
-        after = (torch.arange(len(y))[:, None, None] > lengths[:, None]).to(y.device)
+        after = (torch.arange(len(y), device=lengths.device)[:, None, None] > lengths[:, None]).to(y.device)
         logits = self.output(self.dropout(readout)).masked_fill(after, 0)
         if weights is not None:
             weights = weights.masked_fill(after, 0)

@@ -49,7 +49,8 @@ class Tagger(torch.nn.Module):
         self.embedding = torch.nn.Embedding(N, sizes[0])
         self.layer = layer
         self.head = torch.nn.Linear(sizes[1], K)
-        allowed = torch.ones(N, K, dtype=torch.bool) if candidates is None else torch.as_tensor(candidates)
+        free = torch.ones(N, K, dtype=torch.bool)
+        allowed = free if candidates is None else torch.as_tensor(candidates)
         if allowed.shape != (N, K) or allowed.dtype != torch.bool:
             raise ValueError(
                 f"candidates: expected bool of shape (N, K) = ({N}, {K}), got {allowed.dtype} of shape "
@@ -77,7 +78,9 @@ def _sizes(layer: Any) -> tuple[int, int]:
         raise TypeError(f"layer: expected a recurrent layer, or sizes beside it, got {type(layer).__name__}")
     if layer.batch_first:
         raise ValueError("layer: expected one with time first, got batch_first=True")
-    return layer.input_size, layer.hidden_size * (2 if layer.bidirectional else 1)
+    sizes = layer.hidden_size  # of each layer, where `rnnlit.nn` was given a sequence of them
+    last = layer.proj_size or (sizes[-1] if isinstance(sizes, tuple) else sizes)
+    return layer.input_size, last * (2 if layer.bidirectional else 1)
 
 
 def loss(model: Tagger, batch: Any) -> Tensor:

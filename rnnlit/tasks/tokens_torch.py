@@ -46,7 +46,7 @@ def check_tokens(
         lengths = check_lengths([T] * B if lengths is None else lengths, T, B)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}_{error}") from None
-    padding = (torch.arange(T)[:, None] >= lengths).to(device)
+    padding = (torch.arange(T, device=lengths.device)[:, None] >= lengths).to(device)
     low, high = (int(end) for end in tokens[~padding].aminmax())
     if low < least or high >= size:
         wrong, hint = (low, "; is it padding? give lengths") if low == PAD else (max(high, low), "")

@@ -18,7 +18,13 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+C = torch._C
 WHY_APART = "torch.compile would unroll the loop over the steps; the scan runs as it is, as a graph break"
+
+SCRIPT = (
+    "torch.jit.script: {what} has no form in TorchScript; torch.jit.trace, torch.export and torch.compile "
+    "take it"
+)
 
 
 def follows() -> bool:
@@ -40,22 +46,22 @@ def exports() -> bool:
 
 def transforms() -> bool:
     """Whether a transform of torch.func is active."""
-    active = getattr(torch._C, "_are_functorch_transforms_active", None)
+    active = getattr(C, "_are_functorch_transforms_active", None)
     return bool(active()) if active else False
 
 
 def vmaps() -> bool:
-    """Whether torch.func.vmap is active, alone or around another transform. torch's kernels have no rule for it."""
+    """Whether torch.func.vmap is active, alone or around another transform: torch's kernels have no rule."""
     if torch.compiler.is_compiling() or not transforms():
         return False
-    functorch = getattr(torch._C, "_functorch", None)
+    functorch = getattr(C, "_functorch", None)
     stack = getattr(functorch, "get_interpreter_stack", list)() or ()
     return any("vmap" in str(level.key()).lower() for level in stack)
 
 
 def batched(*tensors: Tensor | None) -> bool:
     """Whether one of these is a batch that vmap hides, as the gradient of `is_grads_batched=True` is."""
-    functorch = getattr(torch._C, "_functorch", None)
+    functorch = getattr(C, "_functorch", None)
     tests = [getattr(functorch, name, None) for name in ("is_batchedtensor", "is_legacy_batchedtensor")]
     return any(test is not None and t is not None and test(t) for test in tests for t in tensors)
 
@@ -73,8 +79,13 @@ def autocasts(x: Tensor) -> bool:
     return kind != "meta" and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
+def refuse_script(self: torch.nn.Module) -> Any:
+    """A class's `__prepare_scriptable__`: torch.jit.script calls it before it gets lost in the source."""
+    raise RuntimeError(SCRIPT.format(what=f"rnnlit.nn.{type(self).__name__}"))
+
+
 def traced(x: Tensor) -> Tensor:
-    """x (T, ...); where torch.jit.trace records, the recording refuses another T, for its loop has T steps."""
+    """x (T, ...); where torch.jit.trace records, the recording refuses another T: its loop has T steps."""
     if not torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
         return x
     with warnings.catch_warnings():
@@ -87,8 +98,8 @@ def same_steps(x: Tensor, steps: int) -> Tensor:
     """x as it is.  RuntimeError: it has another number of steps; written for TorchScript."""
     if x.size(0) != steps:
         raise RuntimeError(
-            "torch.jit.trace: this loop of rnnlit.nn was traced for {} steps, got {}; trace it again, or pad "
-            "and give lengths".format(steps, x.size(0))  # noqa: UP032
+            f"torch.jit.trace: this loop of rnnlit.nn was traced for {steps} steps, got {x.size(0)}; trace "
+            "it again, or pad and give lengths"
         )
     return x
 

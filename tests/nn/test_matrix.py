@@ -1,4 +1,4 @@
-"""The table of torch's tools in `rnnlit.nn`'s documentation, each cell of it by runs: see `tests.nn.matrix`."""
+"""The table of torch's tools in `rnnlit.nn`'s documentation, each cell of it by runs (`tests.nn.matrix`)."""
 
 import re
 from importlib.util import find_spec
@@ -16,7 +16,8 @@ def table():
     text = nn.__doc__.split("Torch's tools.")[1]
     rule, _, _, rows, *_ = re.split(r"^(    =[= ]+)$", text, flags=re.M)[1:]
     starts = [match.start() for match in re.finditer("=+", rule)]
-    lines = [[line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for line in rows.splitlines()]
+    spans = list(zip(starts, [*starts[1:], None], strict=True))
+    lines = [[line[a:b].strip() for a, b in spans] for line in rows.splitlines()]
     told = {tool: dict(zip(COLUMNS, says, strict=True)) for tool, *says in lines if tool}
     notes = re.findall(r"^    \((\d)\) (.*?)(?=^    \(|^$)", text, flags=re.M | re.S)
     return told, {number: re.findall('"(.*?)"', " ".join(words.split())) for number, words in notes}
@@ -24,7 +25,7 @@ def table():
 
 TOLD, NOTES = table()
 PAIRS = [
-    pytest.param(name, case, id=f"{name}-{case.column}-{case.name}", marks=[ONNX] * name.startswith("torch.onnx"))
+    pytest.param(name, case, id=f"{name}-{case.name}", marks=[ONNX] * name.startswith("torch.onnx"))
     for name in TOOLS
     for case in cases_of(name)
 ]
