@@ -1,7 +1,6 @@
 """rnnlit.tools.private_torch: what is asked of torch behind its public names, and what is so without them."""
 
 import os
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -11,21 +10,14 @@ from torch.autograd import forward_ad
 
 from rnnlit import nn
 from rnnlit.tools import private_torch
-
-A_WHILE = 300  # seconds, to end a hang
+from tests.programs import run
 
 
 def python(code, **environment):
     """What a fresh interpreter prints."""
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=A_WHILE,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout.split()
+    done = run([sys.executable, "-c", code], env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def test_import_and_calls_leave_torch_compile_alone():
