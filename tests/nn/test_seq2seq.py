@@ -392,6 +392,22 @@ def test_a_beam_is_that_of_a_model_that_reads_each_prefix_again(kind):
     assert changes  # otherwise an old order would be right as well
 
 
+def test_a_length_penalty_ranks_what_the_beam_has_found():
+    """By log p / ((5 + steps) / 6)^4 the best is longer than by log p; all have ended by the last step."""
+    net, (source, _) = writer("additive, lstm"), draw()
+    with torch.no_grad():
+        net.output.bias[STOP] += 2
+    plain, ranked = (
+        net.decode(source, SOURCE_LENGTHS, max_length=STEPS, beam=BEAM, length_penalty=alpha)
+        for alpha in (0, 4)
+    )
+    for b, found in enumerate(beam_of(net, source)):
+        assert all(finished for *_, finished in found)
+        best = max(found, key=lambda h: h[1] / ((5 + len(h[0]) + 1) / 6) ** 4)
+        assert tuple(ranked[b].tokens.tolist()) == best[0]
+        assert len(ranked[b].tokens) > len(plain[b].tokens) == len(found[0][0])
+
+
 @pytest.mark.parametrize("part", ["h", "c", "fed", "memory"])
 def test_a_part_of_the_state_that_stays_in_its_order_gives_another_beam(part, monkeypatch):
     """What the test above rests on: in this model every part of the state counts."""
@@ -404,6 +420,28 @@ def test_a_part_of_the_state_that_stays_in_its_order_gives_another_beam(part, mo
 
     monkeypatch.setattr(State, "select", wrong)
     assert not all(map(equal, beam_of(net, source), right))
+
+
+@pytest.mark.parametrize("kind", ["additive", "general, luong", "dot, luong, not fed"])
+def test_dropout_meets_both_embeddings_and_what_the_output_reads(kind):
+    """By a hook in the place of the mask: with zeros there, neither source nor state has an effect."""
+    net, (source, target), met = model(kind, dropout=0.5), draw(), []
+
+    def zeros(module, inputs, output):
+        met.append(inputs[0].shape)
+        return torch.zeros_like(output)
+
+    net.dropout.register_forward_hook(zeros)
+    logits = net(source, None, target).logits
+    width = net.output.in_features
+    assert met == [(S, B, E), (T + 1, B, E), (T + 1, B, width)]
+    torch.testing.assert_close(logits, net.output.bias.expand_as(logits), **EXACT)
+    met.clear()
+    first, second = (net.encode(tokens) for tokens in (source, source[::-1].copy()))
+    assert met == [(S, B, E)] * 2 and torch.equal(first.h, second.h)
+    logits, _, _ = net.step(torch.full((B,), START), first)
+    assert met[2:] == [(B, E), (B, width)]
+    torch.testing.assert_close(logits, net.output.bias.expand_as(logits), **EXACT)
 
 
 def test_dropout_is_off_while_decoding_and_back_on_afterwards():
