@@ -182,7 +182,7 @@ def test_one_size_in_a_tuple_still_gives_tuples(kind):
             ValueError,
             r"hx\[1\]: expected shape \(2, 4\)",
         ),
-        (lambda: make("LSTM")(noise(T, B, I), start("GRU", 1, B)), TypeError, "hx: expected a pair"),
+        (lambda: make("LSTM")(noise(T, B, I), start("GRU", 1, B)), ValueError, "hx: expected a pair"),
     ],
 )
 def test_bad_sizes_are_named(call, error, words):
