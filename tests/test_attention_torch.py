@@ -317,3 +317,24 @@ def test_lengths_belong_to_the_keys():
 def test_bad_choices_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         Attention(**(dict(query_size=Q, key_size=K) | arguments))
+
+
+@pytest.mark.parametrize("score", ["additive", "general", "concat", "location"])
+def test_every_weight_starts_in_the_reference_s_range_on_both_sides(score):
+    torch.manual_seed(0)
+    module = Attention(score, 60, 80, size=70, max_length=50, window="local_p")
+    sizes = {name: weight.shape for name, weight in module.named_parameters()}
+    assert {"place.weight": (60, 60), "place.v": (60,)}.items() <= sizes.items() and len(sizes) > 2
+    for weight in module.parameters():
+        k = weight.shape[-1] ** -0.5
+        assert 0.8 * k < weight.max() <= k and -k <= weight.min() < -0.8 * k
+
+
+def test_sample_draws_from_the_generator_alone():
+    weights = torch.full((40, 9), 1 / 9)
+    before = torch.get_rng_state()
+    first, again, other = (
+        attention_torch.sample(weights, generator=torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
