@@ -334,7 +334,8 @@ def test_sample_draws_from_the_generator_alone():
     weights = torch.full((40, 9), 1 / 9)
     before = torch.get_rng_state()
     first, again, other = (
-        attention_torch.sample(weights, generator=torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
+        attention_torch.sample(weights, generator=torch.Generator().manual_seed(seed))[0]
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)

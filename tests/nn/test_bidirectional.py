@@ -106,7 +106,9 @@ def test_stacked_is_torchs_two_layers(lengths):
 def test_dropout_between_stacked_layers_acts_in_training_only():
     torch.manual_seed(0)
     module, x = bidirectional.Stacked.of("rnn", I, H, L, dropout=0.5), torch.randn(T, B, I)
-    assert not torch.equal(module(x)[0], module(x)[0])
+    (first, states), (second, others) = module(x), module(x)
+    assert not torch.equal(first, second)
+    assert all(torch.equal(a, b) for a, b in zip(states[0], others[0], strict=True))  # the input stays whole
     module.eval()
     plain = bidirectional.Stacked(list(module.layers))
     assert torch.equal(module(x)[0], plain(x)[0])
