@@ -73,7 +73,7 @@ class Cell(DropIn, torch.nn.RNNCellBase):
         """The arguments that are not the default's, as in torch, and those that torch doesn't have."""
         return super().extra_repr() + repr_of(self.variants, orthogonal=self.orthogonal)
 
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
+    def forward(self, input: Any, hx: Any = None) -> Any:
         """Advance one step; returns the new state, for an LSTM the pair (h, c).
 
         input (B, I) or (I,); hx (B, H) or (H,), for an LSTM a pair of them; zero if not given.

@@ -45,9 +45,9 @@ class DropIn(torch.nn.Module):
 
     def _arguments(self) -> dict[str, Any]:
         """What torch's constructor is called with."""
-        names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
-        names += ("proj_size",) if getattr(self, "proj_size", 0) else ()
-        names += ("nonlinearity",) if "RNN" in self._torchs.__name__ else ()
+        names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
+        names += ["proj_size"] if getattr(self, "proj_size", 0) else []
+        names += ["nonlinearity"] if "RNN" in self._torchs.__name__ else []
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def _lacks(self, training: bool) -> str:

@@ -119,7 +119,7 @@ class Layer(DropIn, torch.nn.RNNBase):
 
         The order is the constructor's, so that a seed gives the same numbers again.
         """
-        if self.sizes is not None and self.hidden_size != self.sizes:
+        if self.sizes is not None and isinstance(self.hidden_size, int):
             return  # torch's constructor calls, before the layers have got their sizes
         for name, parameter in self.named_parameters():
             if not is_extra(name):
@@ -194,7 +194,7 @@ class Layer(DropIn, torch.nn.RNNBase):
             options = {"lengths": lengths, "return_all_states": return_all_states, "generator": generator}
             node = proxied(self, input, hx, **options)
             if node is not None:
-                return node  # type: ignore[no-any-return]
+                return node
         batch = check_input(self, input)
         if hx is not None:
             self._check_hx(hx, batch)

@@ -78,7 +78,7 @@ def _sizes(layer: Any) -> tuple[int, int]:
         raise TypeError(f"layer: expected a recurrent layer, or sizes beside it, got {type(layer).__name__}")
     if layer.batch_first:
         raise ValueError("layer: expected one with time first, got batch_first=True")
-    sizes = layer.hidden_size  # of each layer, where `rnnlit.nn` was given a sequence of them
+    sizes: Any = layer.hidden_size  # of each layer, where `rnnlit.nn` was given a sequence of them
     last = layer.proj_size or (sizes[-1] if isinstance(sizes, tuple) else sizes)
     return layer.input_size, last * (2 if layer.bidirectional else 1)
 

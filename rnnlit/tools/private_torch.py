@@ -55,7 +55,7 @@ def vmaps() -> bool:
     if torch.compiler.is_compiling() or not transforms():
         return False
     functorch = getattr(C, "_functorch", None)
-    stack = getattr(functorch, "get_interpreter_stack", list)() or ()
+    stack: Any = getattr(functorch, "get_interpreter_stack", list)() or ()
     return any("vmap" in str(level.key()).lower() for level in stack)
 
 
@@ -91,7 +91,7 @@ def traced(x: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what torch.jit.trace makes
         check: Any = torch.jit.script(same_steps)
-    return check(x, x.unbind().__len__())  # type: ignore[no-any-return]
+    return check(x, len(x.unbind()))
 
 
 def same_steps(x: Tensor, steps: int) -> Tensor:

@@ -1,6 +1,7 @@
 """rnnlit.tools.private_torch: what is asked of torch behind its public names, and what is so without them."""
 
 import os
+import re
 import sys
 from types import SimpleNamespace
 
@@ -122,3 +123,15 @@ def test_readable_numbers():
     assert not private_torch.readable(values.to("meta"))
     torch.func.vmap(lambda v: seen.append(private_torch.readable(v)) or v)(values)
     assert seen == [False]
+
+
+def test_torch_compile_is_told_why_a_scan_stays_outside():
+    """In one graph (fullgraph) that is an error with the reason; a single step has no loop, so it goes in."""
+    layer, x = nn.LSTM(3, 4, layer_norm=True), torch.randn(5, 2, 3)
+    whole = torch.compile(lambda x: layer(x)[0], backend="eager", fullgraph=True)
+    with torch._dynamo.config.patch(allow_rnn=True):  # torch.compile has a refusal of its own before that
+        torch._dynamo.reset()
+        with pytest.raises(RuntimeError, match=re.escape(private_torch.WHY_APART)):
+            whole(x)
+        torch._dynamo.reset()
+        torch.testing.assert_close(whole(x[:1]), layer(x[:1])[0])
