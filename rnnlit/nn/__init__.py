@@ -68,9 +68,9 @@ with a variant, alone and with lengths ("both"); with a cell, and with a cell th
     pickle                        as torch    as torch    as torch    as torch    as torch    as torch
     torch.save and load           as torch    as torch    as torch    as torch    as torch    as torch
     torch.jit.trace               as torch    as torch    as torch    as torch    as torch    as torch
-    torch.jit.trace, another T    as torch    as torch    refused (1) refused (1) -           -
-    torch.jit.script              as torch    -           refused (2) -           as torch    refused (2)
-    torch.fx.symbolic_trace       as torch    -           as torch    -           as torch    as torch
+    torch.jit.trace, another T    as torch    as torch    refused (1) refused (1) none        none
+    torch.jit.script              as torch    none        refused (2) none        as torch    refused (2)
+    torch.fx.symbolic_trace       as torch    none        as torch    none        as torch    as torch
     torch.compile                 as torch    as torch    as torch    as torch    as torch    as torch
     torch.compile, fullgraph      refused (3) refused (3) refused (3) refused (3) as torch    as torch
     torch.export                  as torch    better      as torch    better      as torch    as torch
@@ -91,14 +91,14 @@ with a variant, alone and with lengths ("both"); with a cell, and with a cell th
     is_grads_batched=True         as torch    as torch    as torch    as torch    as torch    as torch
     second derivatives            as torch    as torch    as torch    as torch    as torch    as torch
     checkpoint                    as torch    as torch    as torch    as torch    as torch    as torch
-    quantize_dynamic              refused (4) -           refused (4) -           refused (4) refused (4)
+    quantize_dynamic              refused (4) none        refused (4) none        refused (4) refused (4)
     DataParallel's replicas       as torch    as torch    as torch    as torch    as torch    as torch
     hooks                         as torch    as torch    as torch    as torch    as torch    as torch
     weight_norm                   as torch    as torch    as torch    as torch    as torch    as torch
     spectral_norm                 as torch    as torch    as torch    as torch    as torch    as torch
     orthogonal                    as torch    as torch    as torch    as torch    as torch    as torch
     pruning                       as torch    as torch    as torch    as torch    as torch    as torch
-    share_memory, requires_grad_  as torch    as torch    as torch    as torch    as torch    as torch
+    share_memory, frozen          as torch    as torch    as torch    as torch    as torch    as torch
     reset_parameters, same seed   as torch    as torch    as torch    as torch    as torch    as torch
     meta device                   as torch    better      as torch    better      as torch    as torch
     another default device        as torch    as torch    as torch    as torch    as torch    as torch
@@ -107,15 +107,15 @@ with a variant, alone and with lengths ("both"); with a cell, and with a cell th
     weights in bfloat16           as torch    as torch    as torch    as torch    as torch    as torch
     weights in float16            as torch    as torch    as torch    as torch    as torch    as torch
     writing into results          as torch    as torch    as torch    as torch    as torch    right
-    writing into states given     as torch    -           as torch    -           as torch    as torch
+    writing into states given     as torch    none        as torch    none        as torch    as torch
     one memory per gradient       as torch    as torch    as torch    as torch    as torch    as torch
     B = 0                         as torch    better      as torch    better      as torch    as torch
-    T = 0                         refused (5) refused (5) refused (5) refused (5) -           -
+    T = 0                         refused (5) refused (5) refused (5) refused (5) none        none
     ============================= =========== =========== =========== =========== =========== ===========
 
     as torch: the same outcome, and where torch's own fails, its own error. better: right, where torch's own
-    fails. right: on every processor and for every cell, where torch's own fails on some. -: there is no such
-    thing. Each word stands for runs in `tests/nn/test_matrix.py`, with numbers to compare with.
+    fails. right: on every processor and for every cell, where torch's own fails on some. none: there is no
+    such thing. Each word stands for runs in `tests/nn/test_matrix.py`, with numbers to compare with.
 
     (1) "this loop of rnnlit.nn was traced for ... steps, got ..."; options that work outside the recurrence,
         such as weight_drop, are traced for any T.

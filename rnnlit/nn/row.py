@@ -17,7 +17,7 @@ from torch.nn.functional import linear
 from rnnlit.nn.fused import mask
 from rnnlit.nn.scan import scans
 from rnnlit.nn.variants import PEEPHOLES, Variants
-from rnnlit.tools.private_torch import apart, autocasts, exports, traced
+from rnnlit.tools.private_torch import apart, autocasts, draws_apart, exports, traced
 from rnnlit.tools.sequences_torch import Padding, last_state
 
 
@@ -61,6 +61,8 @@ def masks(row: Row, variants: Variants, H: int) -> dict[str, Tensor | None]:
             return None
         if not row.training:
             return like.new_full((1, 1, 1), p)
+        if draws_apart():
+            return torch.bernoulli(like.new_full((T, B, H), p), generator=generator)
         return like.new_empty((T, B, H)).uniform_(generator=generator).lt_(p)  # quicker than bernoulli_
 
     return {

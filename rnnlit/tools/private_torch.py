@@ -52,11 +52,24 @@ def transforms() -> bool:
 
 def vmaps() -> bool:
     """Whether torch.func.vmap is active, alone or around another transform: torch's kernels have no rule."""
+    return bool(_vmaps())
+
+
+def draws_apart() -> bool:
+    """Whether vmap wants other random numbers for each example: these can't be written in place."""
+    functorch: Any = getattr(C, "_functorch", None)
+    return any(
+        "different" in str(functorch.CVmapInterpreterPtr(one).randomness()).lower() for one in _vmaps()
+    )
+
+
+def _vmaps() -> list[Any]:
+    """The levels of torch.func.vmap that are active."""
     if torch.compiler.is_compiling() or not transforms():
-        return False
+        return []
     functorch = getattr(C, "_functorch", None)
     stack: Any = getattr(functorch, "get_interpreter_stack", list)() or ()
-    return any("vmap" in str(level.key()).lower() for level in stack)
+    return [level for level in stack if "vmap" in str(level.key()).lower()]
 
 
 def batched(*tensors: Tensor | None) -> bool:

@@ -524,7 +524,7 @@ def _(net, case):
     assert getattr(net.layer, name + "_orig").grad is not None
 
 
-@tool("share_memory, requires_grad_")
+@tool("share_memory, frozen")
 def _(net, case):
     made = copy.deepcopy(net).share_memory().requires_grad_(False)
     same(run(made, case.inputs()), run(net, case.inputs()))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnnlit import nn
-from tests.nn.matrix import B, H, I, T, flat, same
+from tests.nn.matrix import CLOSE, B, H, I, T, flat, same
 
 LAYERS, CELLS = ("LSTM", "GRU", "RNN"), ("LSTMCell", "GRUCell", "RNNCell")
 OPTIONS = [
@@ -197,3 +197,18 @@ def test_output_sizes_follow_projections_and_sizes():
     assert stack(noise("LSTM"))[0].shape == (T, B, 4)
     article = nn.bidirectional.Article.of("gru", I, (H, 6), 7)
     assert article(noise("GRU"))[0].shape == (T, B, 7)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"recurrent_dropout": 0.5}, {"zoneout": 0.5}, {"input_dropout": 0.5}, {"weight_drop": 0.5}],
+)
+def test_vmap_draws_for_each_example_if_asked(options):
+    """Three equal examples: one mask for all, or for each its own; and torch.nn.Dropout does the same."""
+    xs = noise("GRU").expand(3, T, B, I)
+    for module in (made("GRU", options), torch.nn.Dropout(0.5)):
+        others = {}
+        for randomness in ("same", "different"):
+            found = torch.func.vmap(lambda x, m=module: flat(m(x))[0], randomness=randomness)(xs)
+            others[randomness] = sum(not torch.allclose(one, found[0], **CLOSE) for one in found[1:])
+        assert others == {"same": 0, "different": 2}

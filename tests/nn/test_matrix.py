@@ -62,9 +62,9 @@ def test_the_table_and_the_tools_are_the_same():
     for name, says in TOLD.items():
         columns = {case.column for case in cases_of(name)}
         assert columns
-        assert {column for column, word in says.items() if word != "-"} == columns
+        assert {column for column, word in says.items() if word != "none"} == columns
         for word in says.values():
-            assert re.fullmatch(r"as torch|better|right|-|refused \(\d\)", word)
+            assert re.fullmatch(r"as torch|better|right|none|refused \(\d\)", word)
     noted = {word[-2] for says in TOLD.values() for word in says.values() if word.startswith("refused")}
     assert noted == set(NOTES)
     assert all(NOTES.values())
