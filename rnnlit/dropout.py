@@ -10,11 +10,16 @@ dropout), so that nothing is scaled at evaluation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from rnnlit.tools.checks import check_array, check_size
+from rnnlit.tools.checks import (
+    check_array,
+    check_probability,
+    check_rng,
+    check_size,
+)
 
 
 class Moments(NamedTuple):
@@ -42,22 +47,8 @@ class Predictive(NamedTuple):
     mutual_information: np.ndarray  # (...) entropy less mean entropy, in nats
 
 
-SCHEMES = ("none", "per_step", "per_sequence", "per_sequence_binary", "zoneout")
-
-
-def check_p(p: Any, name: str = "p") -> float:
-    """Return p as a float.   TypeError: no number.  ValueError: not 0 <= p < 1."""
-    if isinstance(p, bool) or not isinstance(
-        p, int | float | np.integer | np.floating
-    ):
-        raise TypeError(
-            f"{name}: expected a probability to drop, 0 <= {name} < 1, got {p!r}"
-        )
-    if not 0 <= p < 1:
-        raise ValueError(
-            f"{name}: expected a probability to drop, 0 <= {name} < 1, got {p}"
-        )
-    return float(p)
+Scheme = Literal["none", "per_step", "per_sequence", "per_sequence_binary", "zoneout"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 
 def mask(
@@ -71,7 +62,7 @@ def mask(
     Its mean is 1 and its variance is p/(1 - p). p: the probability to DROP.
     TypeError, ValueError: no Generator; not 0 <= p < 1; a dtype that is no float.
     """
-    q = 1.0 - check_p(p)
+    q = 1.0 - check_probability("p", p)
     return binary_mask(shape, p, rng, dtype) / np.dtype(dtype).type(q)
 
 
@@ -82,11 +73,7 @@ def binary_mask(
     dtype: Any = np.float32,
 ) -> np.ndarray:
     """Draw a mask without scaling:  m = 1 with probability 1 - p, else 0."""
-    p = check_p(p)
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng: expected a numpy.random.Generator, got {type(rng).__name__}"
-        )
+    p, rng = check_probability("p", p), check_rng(rng)
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype: expected float32 or float64, got {np.dtype(dtype)}")
     return (rng.random(shape) >= p).astype(dtype)
@@ -99,7 +86,7 @@ def units(
 
     training=False gives y = x and m = 1: the mean of y in training.
     """
-    check_p(p)
+    check_probability("p", p)
     check_array("x", x, np.shape(x))
     m = mask(x.shape, p, rng, x.dtype) if training else np.ones_like(x)
     return m * x, m
@@ -148,7 +135,7 @@ def weight_moments(W: np.ndarray, x: np.ndarray, p: float) -> Moments:
     return Moments(W @ x, np.diag(p / (1 - p) * (W**2 @ x**2)))
 
 
-def survival(scheme: str, p: float, k: Any, f: float = 1.0) -> Law:
+def survival(scheme: Scheme, p: float, k: Any, f: float = 1.0) -> Law:
     """What is left after k steps of a number 1 in a linear state, c' = f c + new.
 
     The number is followed alone, so `new` is 0. q = 1 - p. m is 1 with probability q,
@@ -174,7 +161,8 @@ def survival(scheme: str, p: float, k: Any, f: float = 1.0) -> Law:
         raise ValueError(
             f"scheme: expected one of {', '.join(SCHEMES)}, got {scheme!r}"
         )
-    p, q = check_p(p), 1.0 - check_p(p)
+    p = check_probability("p", p)
+    q = 1.0 - p
     if not 0 <= f <= 1:
         raise ValueError(f"f: expected a forget gate, 0 <= f <= 1, got {f}")
     steps = np.asarray(k)
@@ -204,7 +192,7 @@ def survival(scheme: str, p: float, k: Any, f: float = 1.0) -> Law:
 
 
 def simulate(
-    scheme: str,
+    scheme: Scheme,
     p: float,
     steps: int,
     samples: int,
@@ -216,7 +204,7 @@ def simulate(
         raise ValueError(
             f"scheme: expected one of {', '.join(SCHEMES)}, got {scheme!r}"
         )
-    p, T = check_p(p), check_size("steps", steps)
+    p, T = check_probability("p", p), check_size("steps", steps)
     N = check_size("samples", samples)
     c = np.ones((T + 1, N))
     fixed = binary_mask((N,), p, rng, np.float64)
@@ -273,4 +261,4 @@ def _entropy(probability: np.ndarray) -> np.ndarray:
 def _check_affine(W: np.ndarray, x: np.ndarray, p: float) -> float:
     check_array("W", W, ("O", "I"))
     check_array("x", x, (W.shape[1],), W.dtype)
-    return check_p(p)
+    return check_probability("p", p)

@@ -13,16 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit import lstm
-from rnnlit.dropout import check_p
 from rnnlit.dropout_masks import (
     KINDS,
     ON_CELL,
     ON_STATE,
+    Kind,
     Masks,
+    at,
     check_kind,
     check_masks,
     draw,
     evaluation,
+    mix,
+    times,
 )
 from rnnlit.lstm import Params
 from rnnlit.tools.checks import (
@@ -30,6 +33,8 @@ from rnnlit.tools.checks import (
     check_backward,
     check_forward,
     check_params,
+    check_probability,
+    check_rng,
 )
 from rnnlit.tools.functions import sigmoid
 from rnnlit.tools.sequences import (
@@ -95,22 +100,22 @@ def forward(
     (T, B, I), H = x.shape, params.weight_hh.shape[1]
     m = check_masks(masks, T, B, I, H, x.dtype)
     W_ih, W_hh, b_ih, b_hh = params
-    W_hh = _times(m.weight_hh, W_hh)
-    a_x = product(_times(m.x, x), W_ih.T) + (b_ih + b_hh)  # (T, B, 4H)
+    W_hh = times(m.weight_hh, W_hh)
+    a_x = product(times(m.x, x), W_ih.T) + (b_ih + b_hh)  # (T, B, 4H)
     h, c = np.empty((2, T + 1, B, H), x.dtype)  # h[t], c[t]: before step t
     h[0], c[0] = h0, c0
     gates, tanh_c = np.empty_like(a_x), np.empty((T, B, H), x.dtype)
     for t in range(T):
-        a = a_x[t] + _times(_at(m.h, t), h[t]) @ W_hh.T
+        a = a_x[t] + times(at(m.h, t), h[t]) @ W_hh.T
         i, f, g, o = np.split(a, 4, axis=1)
         i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-        c_new = _times(_at(m.c, t), f * c[t] + i * _times(_at(m.g, t), g))
+        c_new = times(at(m.c, t), f * c[t] + i * times(at(m.g, t), g))
         tanh_c[t] = np.tanh(c_new)
-        c[t + 1] = _mix(_at(m.zoneout_c, t), c[t], c_new)
-        h[t + 1] = _mix(_at(m.zoneout_h, t), h[t], o * tanh_c[t])
+        c[t + 1] = mix(at(m.zoneout_c, t), c[t], c_new)
+        h[t + 1] = mix(at(m.zoneout_h, t), h[t], o * tanh_c[t])
         gates[t] = np.concatenate([i, f, g, o], axis=1)
 
-    read = np.concatenate([h[:1], _times(m.out, h[1:])])
+    read = np.concatenate([h[:1], times(m.out, h[1:])])
     h_n, c_n, state_n = (last(states, lengths) for states in (read, c, h))
     cells = c[1:].copy()
     clear_padding(lengths, read[1:], cells, gates)
@@ -153,20 +158,20 @@ def backward(
     """
     check_backward(params, Params, 4, run, dh=dh, dc=dc, dh_n=dh_n, dc_n=dc_n)
     m, W_ih = run.masks, params.weight_ih
-    W_hh = _times(m.weight_hh, params.weight_hh)
+    W_hh = times(m.weight_hh, params.weight_hh)
     dh_loss = gradient_of_states(dh, dh_n, run.lengths, run.h)
     dc_loss = gradient_of_states(dc, dc_n, run.lengths, run.c)
     da = np.empty_like(run.gates)
     dh, dc = np.zeros_like(run.h_n), np.zeros_like(run.c_n)
     for t in reversed(range(len(da))):
         i, f, g, o = np.split(run.gates[t], 4, axis=1)
-        dh = dh + _times(_at(m.out, t), dh_loss[t])
+        dh = dh + times(at(m.out, t), dh_loss[t])
         dc = dc + dc_loss[t]
-        dh_kept, dh_new = _unmix(_at(m.zoneout_h, t), dh)
-        dc_kept, dc_new = _unmix(_at(m.zoneout_c, t), dc)
+        dh_kept, dh_new = _unmix(at(m.zoneout_h, t), dh)
+        dc_kept, dc_new = _unmix(at(m.zoneout_c, t), dc)
         dc_new = dc_new + dh_new * o * (1 - run.tanh_c[t] ** 2)
-        ds = _times(_at(m.c, t), dc_new)
-        written = _times(_at(m.g, t), ds)
+        ds = times(at(m.c, t), dc_new)
+        written = times(at(m.g, t), ds)
         da[t] = np.concatenate(
             [
                 written * g * i * (1 - i),
@@ -177,13 +182,13 @@ def backward(
             axis=1,
         )
         dc = dc_kept + f * ds
-        dh = dh_kept + _times(_at(m.h, t), da[t] @ W_hh)
+        dh = dh_kept + times(at(m.h, t), da[t] @ W_hh)
 
-    dW_ih = outer_sum(da, _times(m.x, run.x))
-    dW_hh = _times(m.weight_hh, outer_sum(da, _times(m.h, run.h_before)))
+    dW_ih = outer_sum(da, times(m.x, run.x))
+    dW_hh = times(m.weight_hh, outer_sum(da, times(m.h, run.h_before)))
     db = da.sum((0, 1))
     grads = Params(dW_ih, dW_hh, db, db.copy())
-    return lstm.Grads(grads, _times(m.x, product(da, W_ih)), dh, dc)
+    return lstm.Grads(grads, times(m.x, product(da, W_ih)), dh, dc)
 
 
 class Dropped:
@@ -197,7 +202,7 @@ class Dropped:
     """
 
     def __init__(
-        self, kind: str, p: float, rng: np.random.Generator, **options: Any
+        self, kind: Kind, p: float, rng: np.random.Generator, **options: Any
     ) -> None:
         """kind, p, per_sequence, p_h as in `draw`; rng draws all masks."""
         check_kind(kind)
@@ -206,11 +211,8 @@ class Dropped:
             raise TypeError(
                 f"options: expected per_sequence or p_h, got {', '.join(unknown)}"
             )
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"rng: expected a numpy.random.Generator, got {type(rng).__name__}"
-            )
-        self.kind, self.p, self.rng, self.options = kind, check_p(p), rng, options
+        self.kind, self.p = kind, check_probability("p", p)
+        self.rng, self.options = check_rng(rng), options
         self.training = True
 
     init = staticmethod(lstm.init)
@@ -252,18 +254,6 @@ class Dropped:
             p_h = self.options.get("p_h")
             masks = evaluation(self.kind, self.p, B, H, dtype=dtype, p_h=p_h)
         return forward(params, x, masks, h0, c0, lengths)
-
-
-def _at(m: np.ndarray | None, t: int) -> np.ndarray | None:
-    return None if m is None else m[t if len(m) > 1 else 0]
-
-
-def _times(m: np.ndarray | None, value: np.ndarray) -> np.ndarray:
-    return value if m is None else m * value
-
-
-def _mix(z: np.ndarray | None, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    return new if z is None else z * old + (1 - z) * new
 
 
 def _unmix(z: np.ndarray | None, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

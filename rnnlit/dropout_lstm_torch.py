@@ -7,16 +7,17 @@ p is the probability to DROP. One Python step after another, with autograd for t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnnlit.dropout import check_p
-from rnnlit.dropout_masks import Masks, check_kind
-from rnnlit.dropout_torch import binary_mask, mask
-from rnnlit.tools.checks import check_size
-from rnnlit.tools.checks_torch import check_cell, check_lengths
+from rnnlit import dropout_masks
+from rnnlit.dropout_masks import Kind, Masks, at, check_kind, check_masks, mix, times
+from rnnlit.dropout_torch import binary_mask
+from rnnlit.tools.checks import check_probability, check_size
+from rnnlit.tools.checks_torch import check_cell, check_lengths, check_state
 from rnnlit.tools.sequences_torch import padding_of
 
 
@@ -31,7 +32,7 @@ class Run(NamedTuple):
 
 
 def draw(
-    kind: str,
+    kind: Kind,
     p: float,
     T: int,
     B: int,
@@ -44,51 +45,17 @@ def draw(
     per_sequence: bool = False,
     p_h: float | None = None,
 ) -> Masks:
-    """Draw the masks of one batch for training; the kinds are those of `rnnlit.dropout_lstm.draw`."""
-    check_kind(kind)
-    p, p_h = check_p(p), check_p(p if p_h is None else p_h, "p_h")
-    steps = 1 if per_sequence else T
-
-    def new(first: int, size: int) -> Any:
-        return mask((first, B, size), p, generator, dtype, device)
-
-    if kind == "zaremba":
-        return Masks(x=new(steps, I), out=new(steps, H))
-    if kind == "gal":
-        return Masks(x=new(1, I), h=new(1, H))
-    if kind == "naive_h":
-        return Masks(h=new(steps, H))
-    if kind == "naive_c":
-        return Masks(c=new(steps, H))
-    if kind == "rnndrop":
-        m: Any = binary_mask((1, B, H), p, generator, dtype, device)
-        scale: Any = torch.full_like(m, 1 / (1 - p))
-        return Masks(c=m, h=scale, out=scale)
-    if kind == "semeniuta":
-        return Masks(g=new(steps, H))
-    if kind == "zoneout":
-        keep_h: Any
-        keep_c: Any
-        keep_h, keep_c = (1 - binary_mask((steps, B, H), z, generator, dtype, device) for z in (p_h, p))
-        return Masks(zoneout_h=keep_h, zoneout_c=keep_c)
-    if kind == "weight_drop":
-        drop: Any = mask((4 * H, H), p, generator, dtype, device)
-        return Masks(weight_hh=drop)
-    return Masks()
+    """Draw the masks of one batch for training, as tensors; see `rnnlit.dropout_masks.draw`."""
+    new = partial(binary_mask, generator=generator, dtype=dtype, device=device)
+    return dropout_masks.draw(kind, p, T, B, I, H, per_sequence=per_sequence, p_h=p_h, new=new)
 
 
 def evaluation(
-    kind: str, p: float, B: int, H: int, *, like: Tensor | None = None, p_h: float | None = None
+    kind: Kind, p: float, B: int, H: int, *, like: Tensor | None = None, p_h: float | None = None
 ) -> Masks:
     """The masks at evaluation: none for inverted kinds, the numbers z for zoneout. like: dtype, device."""
-    check_kind(kind)
-    p, p_h = check_p(p), check_p(p if p_h is None else p_h, "p_h")
-    if kind != "zoneout":
-        return Masks()
-    base = torch.empty(0) if like is None else like
-    keep_h: Any = base.new_full((1, B, H), p_h)
-    keep_c: Any = base.new_full((1, B, H), p)
-    return Masks(zoneout_h=keep_h, zoneout_c=keep_c)
+    like = torch.empty(0) if like is None else like
+    return dropout_masks.evaluation(kind, p, B, H, p_h=p_h, full=like.new_full)
 
 
 def forward(
@@ -107,21 +74,21 @@ def forward(
     weight_ih, weight_hh, bias_ih, bias_hh = params
     T, B, I = x.shape
     H = weight_hh.shape[1]
-    m = _check_masks(masks, T, B, I, H)
+    m = check_masks(masks, T, B, I, H, weight_hh, check_state)
     padded = None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device).mask
-    dropped = _times(m.weight_hh, weight_hh)
-    inputs = _times(m.x, x) @ weight_ih.T + bias_ih + bias_hh
+    dropped = times(m.weight_hh, weight_hh)
+    inputs = times(m.x, x) @ weight_ih.T + bias_ih + bias_hh
     h = x.new_zeros(B, H) if h0 is None else h0
     c = x.new_zeros(B, H) if c0 is None else c0
     read = h
     hs, cs = [], []
     for t in range(T):
-        i, f, g, o = (inputs[t] + _times(_at(m.h, t), h) @ dropped.T).chunk(4, 1)
-        written = torch.sigmoid(i) * _times(_at(m.g, t), torch.tanh(g))
-        c_new = _times(_at(m.c, t), torch.sigmoid(f) * c + written)
+        i, f, g, o = (inputs[t] + times(at(m.h, t), h) @ dropped.T).chunk(4, 1)
+        written = torch.sigmoid(i) * times(at(m.g, t), torch.tanh(g))
+        c_new = times(at(m.c, t), torch.sigmoid(f) * c + written)
         h_new = torch.sigmoid(o) * torch.tanh(c_new)
-        c_t, h_t = _mix(_at(m.zoneout_c, t), c, c_new), _mix(_at(m.zoneout_h, t), h, h_new)
-        read_t = _times(_at(m.out, t), h_t)
+        c_t, h_t = mix(at(m.zoneout_c, t), c, c_new), mix(at(m.zoneout_h, t), h, h_new)
+        read_t = times(at(m.out, t), h_t)
         if padded is not None:
             old_new = ((c, c_t), (h, h_t), (read, read_t))
             c_t, h_t, read_t = (torch.where(padded[t], old, new) for old, new in old_new)
@@ -134,7 +101,7 @@ def forward(
     return Run(all_h, all_c, read, c, h)
 
 
-class LSTM(torch.nn.Module):
+class DroppedLSTM(torch.nn.Module):
     """One LSTM layer with one kind of dropout; parameters are named and drawn as in torch.nn.LSTM.
 
     kind, p, per_sequence, p_h: as in `rnnlit.dropout_lstm.draw`. generator draws the masks, torch's own if
@@ -148,7 +115,7 @@ class LSTM(torch.nn.Module):
         self,
         input_size: int,
         hidden_size: int,
-        kind: str = "none",
+        kind: Kind = "none",
         p: float = 0.0,
         *,
         per_sequence: bool = False,
@@ -160,9 +127,9 @@ class LSTM(torch.nn.Module):
         super().__init__()
         check_kind(kind)
         I, H = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
-        self.input_size, self.hidden_size, self.kind, self.p = I, H, kind, check_p(p)
+        self.input_size, self.hidden_size, self.kind, self.p = I, H, kind, check_probability("p", p)
         self.per_sequence, self.generator = per_sequence, generator
-        self.p_h = None if p_h is None else check_p(p_h, "p_h")
+        self.p_h = None if p_h is None else check_probability("p_h", p_h)
         for name, shape in (("weight_ih", (4 * H, I)), ("weight_hh", (4 * H, H))):
             self.register_parameter(
                 f"{name}_l0", torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -218,30 +185,4 @@ class LSTM(torch.nn.Module):
         )
 
 
-def _check_masks(masks: Any, T: int, B: int, I: int, H: int) -> Any:
-    if masks is None:
-        return Masks()
-    if not isinstance(masks, Masks):
-        raise TypeError(f"masks: expected Masks or None, got {type(masks).__name__}")
-    for name, value in masks._asdict().items():
-        if value is None:
-            continue
-        if not isinstance(value, Tensor):
-            raise TypeError(f"masks.{name}: expected a tensor, got {type(value).__name__}")
-        last = I if name == "x" else H
-        shapes = [(4 * H, H)] if name == "weight_hh" else [(T, B, last), (1, B, last)]
-        if tuple(value.shape) not in shapes:
-            raise ValueError(f"masks.{name}: expected shape {shapes[0]}, got {tuple(value.shape)}")
-    return masks
-
-
-def _at(m: Any, t: int) -> Any:
-    return None if m is None else m[t if len(m) > 1 else 0]
-
-
-def _times(m: Any, value: Tensor) -> Tensor:
-    return value if m is None else m * value
-
-
-def _mix(z: Any, old: Tensor, new: Tensor) -> Tensor:
-    return new if z is None else z * old + (1 - z) * new
+LSTM = DroppedLSTM  # an older name; the layer for work is `rnnlit.nn.LSTM`

@@ -2,21 +2,36 @@
 
 B batch, T steps, I inputs, H hidden;   p is the probability to DROP.
 
-`rnnlit.dropout_lstm` takes them; its twin in torch draws the same kinds.
+`rnnlit.dropout_lstm` takes them, and so does its twin in torch, which gives `draw` a
+maker of tensors. `at`, `times` and `mix` apply them, to arrays and tensors alike.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from rnnlit.dropout import binary_mask, check_p, mask
-from rnnlit.tools.checks import check_array
+from rnnlit.dropout import Scheme, binary_mask
+from rnnlit.tools.checks import check_array, check_probability, check_rng
+
+Kind = Literal[
+    "none",
+    "zaremba",
+    "gal",
+    "naive_h",
+    "naive_c",
+    "rnndrop",
+    "semeniuta",
+    "zoneout",
+    "weight_drop",
+]
 
 # Which scheme of `dropout.survival` a kind is: for a number in the LSTM's cell c, and
 # for one in the state h of a plain recurrent cell h' = w h, with the kind put on h.
-ON_CELL = {
+ON_CELL: dict[Kind, Scheme] = {
     "none": "none",
     "zaremba": "none",
     "gal": "none",
@@ -27,7 +42,7 @@ ON_CELL = {
     "zoneout": "zoneout",
     "weight_drop": "none",
 }
-ON_STATE = {
+ON_STATE: dict[Kind, Scheme] = {
     "none": "none",
     "zaremba": "none",
     "gal": "per_sequence",
@@ -35,7 +50,7 @@ ON_STATE = {
     "weight_drop": "per_sequence",
     "zoneout": "zoneout",
 }
-KINDS = tuple(ON_CELL)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Masks(NamedTuple):
@@ -52,17 +67,18 @@ class Masks(NamedTuple):
 
 
 def draw(
-    kind: str,
+    kind: Kind,
     p: float,
     T: int,
     B: int,
     I: int,
     H: int,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     dtype: Any = np.float32,
     per_sequence: bool = False,
     p_h: float | None = None,
+    new: Callable[[tuple[int, ...], float], Any] | None = None,
 ) -> Masks:
     """Draw the masks of one batch for training. p: the probability to DROP.
 
@@ -82,61 +98,65 @@ def draw(
     weight_drop  the weights W_hh, one mask for the whole batch (Merity et al. 2018)
 
     per_sequence: one mask for all steps also where the kind draws anew at each step.
+    new: makes a 0/1 mask from a shape and p, as `binary_mask` does; that of NumPy with
+    rng and dtype if not given. The twin in torch gives its own.
     """
     check_kind(kind)
-    p, p_h = check_p(p), check_p(p if p_h is None else p_h, "p_h")
+    p = check_probability("p", p)
+    p_h = p if p_h is None else check_probability("p_h", p_h)
     steps = 1 if per_sequence else T
+    binary = new or partial(binary_mask, rng=check_rng(rng), dtype=dtype)
 
-    def new(first: int, size: int) -> np.ndarray:
-        return mask((first, B, size), p, rng, dtype)
+    def inverted(*shape: int) -> Any:
+        return binary(shape, p) / (1 - p)
 
     if kind == "zaremba":
-        return Masks(x=new(steps, I), out=new(steps, H))
+        return Masks(x=inverted(steps, B, I), out=inverted(steps, B, H))
     if kind == "gal":
-        return Masks(x=new(1, I), h=new(1, H))
+        return Masks(x=inverted(1, B, I), h=inverted(1, B, H))
     if kind == "naive_h":
-        return Masks(h=new(steps, H))
+        return Masks(h=inverted(steps, B, H))
     if kind == "naive_c":
-        return Masks(c=new(steps, H))
+        return Masks(c=inverted(steps, B, H))
     if kind == "rnndrop":
-        m = binary_mask((1, B, H), p, rng, dtype)
-        scale = np.full_like(m, 1 / (1 - p))
+        m = binary((1, B, H), p)
+        scale = 0 * m + 1 / (1 - p)  # the same number everywhere
         return Masks(c=m, h=scale, out=scale)
     if kind == "semeniuta":
-        return Masks(g=new(steps, H))
+        return Masks(g=inverted(steps, B, H))
     if kind == "zoneout":
-        keep_h, keep_c = (
-            1 - binary_mask((steps, B, H), z, rng, dtype) for z in (p_h, p)
-        )
+        keep_h, keep_c = (1 - binary((steps, B, H), z) for z in (p_h, p))
         return Masks(zoneout_h=keep_h, zoneout_c=keep_c)
     if kind == "weight_drop":
-        return Masks(weight_hh=mask((4 * H, H), p, rng, dtype))
+        return Masks(weight_hh=inverted(4 * H, H))
     return Masks()
 
 
 def evaluation(
-    kind: str,
+    kind: Kind,
     p: float,
     B: int,
     H: int,
     *,
     dtype: Any = np.float32,
     p_h: float | None = None,
+    full: Callable[[tuple[int, ...], float], Any] | None = None,
 ) -> Masks:
     """The masks at evaluation: none for inverted kinds, the numbers z for zoneout.
 
     Zoneout then mixes old and new, c_t = z c_{t-1} + (1 - z) c_new, and h likewise:
     the mean over the masks of this one step. An LSTM is not linear, so over several
     steps, and for the other kinds, evaluation is not exactly the mean of training.
+
+    full: makes an array of a shape from one number; that of NumPy if not given.
     """
     check_kind(kind)
-    p, p_h = check_p(p), check_p(p if p_h is None else p_h, "p_h")
+    p = check_probability("p", p)
+    p_h = p if p_h is None else check_probability("p_h", p_h)
     if kind != "zoneout":
         return Masks()
-    return Masks(
-        zoneout_h=np.full((1, B, H), p_h, dtype),
-        zoneout_c=np.full((1, B, H), p, dtype),
-    )
+    full = full or partial(np.full, dtype=dtype)
+    return Masks(zoneout_h=full((1, B, H), p_h), zoneout_c=full((1, B, H), p))
 
 
 def check_kind(kind: Any) -> None:
@@ -145,8 +165,19 @@ def check_kind(kind: Any) -> None:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
 
 
-def check_masks(masks: Any, T: int, B: int, I: int, H: int, dtype: Any) -> Masks:
-    """Check each mask's shape and dtype; return them, `Masks()` for None."""
+def check_masks(
+    masks: Any,
+    T: int,
+    B: int,
+    I: int,
+    H: int,
+    like: Any,
+    check: Callable[[str, Any, tuple[int, ...], Any], Any] = check_array,
+) -> Masks:
+    """Check each mask's shape and dtype; return them, `Masks()` for None.
+
+    like: the dtype; or what else `check` takes beside a name, a value and its shape.
+    """
     if masks is None:
         return Masks()
     if not isinstance(masks, Masks):
@@ -155,10 +186,24 @@ def check_masks(masks: Any, T: int, B: int, I: int, H: int, dtype: Any) -> Masks
         if value is None:
             continue
         if name == "weight_hh":
-            check_array("masks.weight_hh", value, (4 * H, H), dtype)
+            check("masks.weight_hh", value, (4 * H, H), like)
         else:
             first = 1 if np.shape(value)[:1] == (1,) else T
-            check_array(
-                f"masks.{name}", value, (first, B, I if name == "x" else H), dtype
-            )
+            shape = (first, B, I if name == "x" else H)
+            check(f"masks.{name}", value, shape, like)
     return masks
+
+
+def at(m: Any, t: int) -> Any:
+    """The mask of step t, one for all steps or one of T; None is no mask."""
+    return None if m is None else m[t if len(m) > 1 else 0]
+
+
+def times(m: Any, value: Any) -> Any:
+    """m * value, where m = None stands for 1."""
+    return value if m is None else m * value
+
+
+def mix(z: Any, old: Any, new: Any) -> Any:
+    """z old + (1 - z) new, where z = None stands for 0."""
+    return new if z is None else z * old + (1 - z) * new

@@ -6,15 +6,14 @@ or from torch's own if none is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnnlit.dropout import check_p
-from rnnlit.tools.checks import check_size
+from rnnlit.tools.checks import check_probability, check_size
 
 
 class Predictive(NamedTuple):
@@ -27,26 +26,36 @@ class Predictive(NamedTuple):
 
 
 def binary_mask(
-    shape: tuple[int, ...],
+    shape: Sequence[int],
     p: float,
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float32,
     device: Any = None,
+    *,
+    like: Tensor | None = None,
 ) -> Tensor:
-    """Draw a mask without scaling:  m = 1 with probability 1 - p, else 0."""
-    p = check_p(p)
-    return (torch.rand(shape, generator=generator, device=device) >= p).to(dtype)
+    """Draw a mask without scaling:  m = 1 with probability 1 - p, else 0.
+
+    like: a tensor that tells dtype and device, in place of the two arguments.
+    """
+    q = 1 - check_probability("p", p)
+    if like is not None:
+        dtype, device = like.dtype, like.device
+    empty = torch.empty(shape, dtype=dtype, device=device)
+    return torch.bernoulli(empty, q, generator=generator)  # not in place, which torch.func.vmap refuses
 
 
 def mask(
-    shape: tuple[int, ...],
+    shape: Sequence[int],
     p: float,
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float32,
     device: Any = None,
+    *,
+    like: Tensor | None = None,
 ) -> Tensor:
-    """Draw an inverted dropout mask:  m = 1/(1 - p) with probability 1 - p, else 0."""
-    return binary_mask(shape, p, generator, dtype, device) / (1 - check_p(p))
+    """Draw an inverted dropout mask:  m = 1/(1 - p) with probability 1 - p, else 0.   like: as above"""
+    return binary_mask(shape, p, generator, dtype, device, like=like).div_(1 - p)
 
 
 class Dropout(torch.nn.Module):
@@ -62,7 +71,7 @@ class Dropout(torch.nn.Module):
         self, p: float, *, per_sequence: bool = False, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        self.p, self.per_sequence, self.generator = check_p(p), per_sequence, generator
+        self.p, self.per_sequence, self.generator = check_probability("p", p), per_sequence, generator
 
     def forward(self, x: Tensor) -> Tensor:
         """m x in training, x at evaluation. With per_sequence, x has time as its first of three axes."""
@@ -70,8 +79,8 @@ class Dropout(torch.nn.Module):
             raise ValueError(f"x: expected shape (T, B, H) with per_sequence, got {tuple(x.shape)}")
         if not self.training or self.p == 0:
             return x
-        shape = (1, *x.shape[1:]) if self.per_sequence else tuple(x.shape)
-        return mask(shape, self.p, self.generator, x.dtype, x.device) * x
+        shape = (1, *x.shape[1:]) if self.per_sequence else x.shape
+        return mask(shape, self.p, self.generator, like=x) * x
 
     def extra_repr(self) -> str:
         """The arguments, as in torch."""
@@ -91,14 +100,13 @@ class DropConnect(torch.nn.Linear):
         self, in_features: int, out_features: int, p: float, *, generator: Any = None, **options: Any
     ) -> None:
         super().__init__(in_features, out_features, **options)
-        self.p, self.generator = check_p(p), generator
+        self.p, self.generator = check_probability("p", p), generator
 
     def forward(self, input: Tensor) -> Tensor:
         """(M W) x + b in training, W x + b at evaluation.   input (..., I)  ->  (..., O)"""
         weight = self.weight
         if self.training and self.p > 0:
-            m = mask(tuple(weight.shape), self.p, self.generator, weight.dtype, weight.device)
-            weight = m * weight
+            weight = mask(weight.shape, self.p, self.generator, like=weight) * weight
         return torch.nn.functional.linear(input, weight, self.bias)
 
 

@@ -160,7 +160,7 @@ def test_mc_dropout_of_known_passes():
 
 @pytest.mark.parametrize("p", [1, 1.0, -0.1, np.nan, 2])
 def test_a_p_out_of_range_is_refused(p):
-    with pytest.raises(ValueError, match=r"p: expected a probability to drop, 0 <= p < 1, got"):
+    with pytest.raises(ValueError, match=r"p: expected a probability, 0 <= p < 1, got"):
         dropout.mask((2, 3), p, rng())
 
 

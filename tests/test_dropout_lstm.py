@@ -259,7 +259,7 @@ def test_evaluation_mixes_with_the_probability_of_each_state():
 @every_kind
 def test_the_torch_layer(kind):
     """Weights stay, deepcopy and pickle work, evaluation is NumPy's, gradients reach the parameters."""
-    layer = dropout_lstm_torch.LSTM(
+    layer = dropout_lstm_torch.DroppedLSTM(
         I, H, kind, 0.4, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
     before = {name: value.clone() for name, value in layer.state_dict().items()}
@@ -283,8 +283,12 @@ def test_the_torch_layer(kind):
         np.testing.assert_allclose(a.detach(), b, **EXACT)
 
 
+def test_the_torch_layer_has_its_older_name_too():
+    assert dropout_lstm_torch.LSTM is dropout_lstm_torch.DroppedLSTM  # for pickles, and for others' imports
+
+
 def test_the_torch_layer_without_dropout_is_torchs():
-    ours, theirs = dropout_lstm_torch.LSTM(I, H), torch.nn.LSTM(I, H)
+    ours, theirs = dropout_lstm_torch.DroppedLSTM(I, H), torch.nn.LSTM(I, H)
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(T, B, I, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(ours(x)[0], theirs(x)[0], **TOLERANCE[np.float32])
@@ -300,7 +304,7 @@ def test_bad_arguments_are_named():
         with pytest.raises(ValueError, match=r"kind: expected one of none, zaremba, gal.*got 'Gal'"):
             draw("Gal", 0.5, T, B, I, H, **{name: source})
         for p in (1, -0.1, np.nan):
-            with pytest.raises(ValueError, match="p: expected a probability to drop"):
+            with pytest.raises(ValueError, match="p: expected a probability"):
                 draw("gal", p, T, B, I, H, **{name: source})
         with pytest.raises(ValueError, match="p_h: expected"):
             draw("zoneout", 0.5, T, B, I, H, p_h=1.0, **{name: source})
@@ -320,4 +324,4 @@ def test_bad_arguments_are_named():
     with pytest.raises(TypeError, match="rng: expected"):
         Dropped("gal", 0.5, 0)
     with pytest.raises(ValueError, match="kind: expected one of"):
-        dropout_lstm_torch.LSTM(I, H, "lstm")
+        dropout_lstm_torch.DroppedLSTM(I, H, "lstm")

@@ -42,6 +42,15 @@ def test_dropout_layer(per_sequence):
     torch.testing.assert_close(twin(x), layer.train()(x))
 
 
+@pytest.mark.parametrize("layer", [dropout_torch.Dropout(0.5), dropout_torch.DropConnect(4, 3, 0.5)])
+def test_each_call_under_vmap_has_masks_of_its_own(layer):
+    x = torch.ones(20, 6, 4)
+    y = torch.func.vmap(layer, randomness="different")(x).detach()
+    assert len(y.flatten(1).unique(dim=0)) > 10
+    same = torch.func.vmap(layer, randomness="same")(x)
+    torch.testing.assert_close(same, same[:1].expand_as(same))
+
+
 def test_dropconnect_leaves_the_weights_alone_and_has_the_gradient_of_its_mask():
     layer = dropout_torch.DropConnect(3, 4, 0.5, generator=generator(), dtype=torch.float64)
     before = copy.deepcopy(layer.state_dict())
@@ -73,7 +82,7 @@ def test_dropconnect_has_the_moments_of_the_closed_form():
 class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.cell = dropout_lstm_torch.LSTM(3, 4, "gal", 0.5, generator=generator())
+        self.cell = dropout_lstm_torch.DroppedLSTM(3, 4, "gal", 0.5, generator=generator())
         self.norm = torch.nn.BatchNorm1d(4)
         self.drop = torch.nn.Dropout(0.5)
         self.head = torch.nn.Linear(4, 2)
@@ -228,9 +237,9 @@ def test_mc_dropout_agrees_with_numpy_on_the_same_passes():
 
 def test_bad_arguments_are_named():
     for p in (1, -0.1, float("nan")):
-        with pytest.raises(ValueError, match="p: expected a probability to drop"):
+        with pytest.raises(ValueError, match="p: expected a probability"):
             dropout_torch.Dropout(p)
-        with pytest.raises(ValueError, match="p: expected a probability to drop"):
+        with pytest.raises(ValueError, match="p: expected a probability"):
             dropout_torch.DropConnect(3, 4, p)
     with pytest.raises(ValueError, match="x: expected shape"):
         dropout_torch.Dropout(0.5, per_sequence=True)(torch.ones(3, 4))

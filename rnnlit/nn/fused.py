@@ -20,7 +20,6 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rnnlit.tools.checks import ShapeError
 from rnnlit.tools.checks_torch import check_lengths
-from rnnlit.tools.private_torch import draws_apart
 from rnnlit.tools.sequences_torch import Padding
 
 # Added to a gate's argument it closes (-) or opens (+) the gate for good: sigma(-SHUT) is zero and
@@ -73,14 +72,6 @@ def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:
     if input.dim() == 2:
         return result.squeeze(-2)
     return result.transpose(-3, -2) if module.batch_first else result
-
-
-def mask(shape: Sequence[int], p: float, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A mask of the dtype and on the device of `like`: 0 with probability p, else 1/(1-p)."""
-    if draws_apart():
-        return torch.bernoulli(like.new_full(shape, 1 - p), generator=generator) / (1 - p if p < 1 else 1)
-    drawn = like.new_empty(shape)
-    return drawn.zero_() if p == 1 else drawn.bernoulli_(1 - p, generator=generator).div_(1 - p)
 
 
 def cell_states(

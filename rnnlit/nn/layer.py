@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
+from rnnlit.dropout_torch import mask
 from rnnlit.nn.dropin import DropIn, proxied
-from rnnlit.nn.fused import as_input, mask, run_packed, time_first
+from rnnlit.nn.fused import as_input, run_packed, time_first
 from rnnlit.nn.row import Row, prepare
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
@@ -258,14 +259,15 @@ class Layer(DropIn, torch.nn.RNNBase):
 
     def _dropped_between(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Torch's dropout of the input x (T, B, N) of all layers but the first."""
-        if generator is None:
-            return dropout(x, self.dropout, self.training)
-        return x * mask(x.shape, self.dropout, x, generator) if self.training and self.dropout else x
+        p = self.dropout
+        if generator is None or p == 1:
+            return dropout(x, p, self.training)
+        return x * mask(x.shape, p, generator, like=x) if self.training and p else x
 
     def _dropped_output(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """output_dropout of the last layer's output x (T, B, N), one mask for all steps."""
         p = self.variants.output_dropout
-        return x * mask((1, *x.shape[1:]), p, x, generator) if self.training and p else x
+        return x * mask((1, *x.shape[1:]), p, generator, like=x) if self.training and p else x
 
     def _results(
         self, input: Tensor, output: Tensor, all_states: list[list[Tensor]] | None, last: list[list[Tensor]]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rnnlit.nn.fused import mask
+from rnnlit.dropout_torch import mask
 from rnnlit.nn.scan import scans
 from rnnlit.nn.variants import PEEPHOLES, Variants
 from rnnlit.tools.private_torch import apart, autocasts, draws_apart, exports, traced
@@ -40,10 +40,10 @@ def prepare(row: Row, variants: Variants) -> Row:
     """Apply what works outside the recurrence: the mask on the input, and the dropped weights."""
     weights, x = list(row.weights), row.x
     if row.training and variants.weight_drop:
-        kept = mask(weights[1].shape, variants.weight_drop, weights[1], row.generator)
+        kept = mask(weights[1].shape, variants.weight_drop, row.generator, like=weights[1])
         weights[1] = weights[1] * kept  # a new tensor: the parameter stays whole, and gets its gradient
     if row.training and variants.input_dropout:
-        x = x * mask((1, *x.shape[1:]), variants.input_dropout, x, row.generator)
+        x = x * mask((1, *x.shape[1:]), variants.input_dropout, row.generator, like=x)
     return row._replace(weights=weights, x=x)
 
 
@@ -53,7 +53,7 @@ def masks(row: Row, variants: Variants, H: int) -> dict[str, Tensor | None]:
     like, generator = row.weights[1], row.generator
 
     def dropped(p: float, steps: int) -> Tensor | None:
-        return mask((steps, B, H), p, like, generator) if p and row.training else None
+        return mask((steps, B, H), p, generator, like=like) if p and row.training else None
 
     def kept(p: float) -> Tensor | None:
         """1 where the state stays: drawn in training; in evaluation its expectation p, for all alike."""

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlit.tools.checks import check_probability
+
 PEEPHOLES = ("weight_ci", "weight_cf", "weight_co")
 BLOCKS = {
     "LSTM": 4,
@@ -84,21 +86,13 @@ def check_variants(
     zoneout_h, zoneout_c = zoneout if several else (zoneout, zoneout)
     fractions |= {"zoneout_h": zoneout_h, "zoneout_c": zoneout_c}
     for name, value in fractions.items():
-        check_fraction(name.split("_")[0] if "zoneout" in name else name, value)
+        check_probability(name.split("_")[0] if "zoneout" in name else name, value)
     for name, value in (("layer_norm", layer_norm), ("peephole", peephole), ("reset_after", reset_after)):
         check_flag(name, value)
     fractions = {name: float(value) for name, value in fractions.items()}
     fractions["zoneout_c"] *= pair
     variants = Variants(**fractions, layer_norm=layer_norm, peephole=peephole, reset_before=not reset_after)
     return PLAIN if variants == PLAIN else variants
-
-
-def check_fraction(name: str, value: Any) -> None:
-    """TypeError: no number.  ValueError: not 0 <= value < 1."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: expected a number, got {value!r}")
-    if not 0 <= float(value) < 1:
-        raise ValueError(f"{name}: expected a probability 0 <= p < 1, got {value}")
 
 
 def check_flag(name: str, value: Any) -> None:

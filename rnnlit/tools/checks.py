@@ -1,4 +1,4 @@
-"""Checks at the door: each names the argument, says what was expected and what came.
+"""Checks of arguments: each names the argument, says what was expected and what came.
 
 A shape is written with the letters of the book: B batch, T steps, I inputs, H hidden. In an
 expected shape an integer must match, and a string is a name for "any size of at least one".
@@ -7,6 +7,7 @@ expected shape an integer must match, and a string is a name for "any size of at
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,26 @@ def check_size(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
-def check_init(input_size: Any, hidden_size: Any, rng: Any, dtype: Any) -> tuple[int, int]:
-    """Check the arguments of an `init`; return I and H."""
+def check_probability(name: str, value: Any) -> float:
+    """Return `value` as a float, 0 <= value < 1.    TypeError: not a number.  ValueError: out of range."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    p = float(value)
+    if not 0 <= p < 1:  # NaN too
+        raise ValueError(f"{name}: expected a probability, 0 <= p < 1, got {value}")
+    return p
+
+
+def check_rng(rng: Any) -> np.random.Generator:
+    """Return `rng`.    TypeError: no numpy.random.Generator."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng: expected a numpy.random.Generator, got {type(rng).__name__}")
+    return rng
+
+
+def check_init(input_size: Any, hidden_size: Any, rng: Any, dtype: Any) -> tuple[int, int]:
+    """Check the arguments of an `init`; return I and H."""
+    check_rng(rng)
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise DtypeError(f"dtype: expected float32 or float64, got {np.dtype(dtype)}")
     return check_size("input_size", input_size), check_size("hidden_size", hidden_size)

@@ -1,4 +1,4 @@
-"""Checks at the door of the torch modules: the twin of `rnnlit.tools.checks`. This module imports torch.
+"""Checks of the arguments of torch modules: the twin of `rnnlit.tools.checks`. This module imports torch.
 
 Shapes, dtypes and lengths are checked; the values of the inputs are not, because reading them would make a
 GPU wait.

@@ -366,6 +366,15 @@ def test_a_generator_makes_a_call_reproducible(kind, options):
 
 
 @every_kind
+def test_dropout_of_all_between_the_layers_is_torchs(kind):
+    """torch allows p = 1: what the second layer reads is then zero, with a generator or without."""
+    layer, x = make(kind, num_layers=2, dropout=1.0), noise(T, B, I)
+    want = getattr(torch.nn, kind)(I, H, 2, dropout=1.0, dtype=torch.float64)
+    want.load_state_dict(layer.state_dict())
+    assert_same(layer(x, generator=seeded()), want(x))
+
+
+@every_kind
 def test_a_generator_draws_the_dropout_between_plain_layers_too(kind):
     layer = make(kind, num_layers=L, dropout=0.5)
     x = noise(T, B, I)

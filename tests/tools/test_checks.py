@@ -1,9 +1,17 @@
-"""The checks at the door: what passes, what is refused, what the refusal says. (In use: test_cells.py.)"""
+"""The checks of arguments: what passes, what is refused, what the refusal says. (In use: test_cells.py.)"""
 
 import numpy as np
 import pytest
 
-from rnnlit.tools.checks import check_array, check_gradients, check_init, check_lengths, check_size
+from rnnlit.tools.checks import (
+    check_array,
+    check_gradients,
+    check_init,
+    check_lengths,
+    check_probability,
+    check_rng,
+    check_size,
+)
 
 
 @pytest.mark.parametrize("value", [1, np.int64(7)])
@@ -18,6 +26,28 @@ def test_sizes_pass_as_ints(value):
 def test_other_sizes_are_refused(value, error):
     with pytest.raises(error, match="H: expected a positive integer, got"):
         check_size("H", value)
+
+
+@pytest.mark.parametrize("value", [0, 0.25, np.float32(0.25), np.int64(0)])
+def test_probabilities_pass_as_floats(value):
+    assert check_probability("p", value) == value and type(check_probability("p", value)) is float
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(1, ValueError), (-0.1, ValueError), (np.nan, ValueError), (True, TypeError), ("0.5", TypeError)],
+)
+def test_other_probabilities_are_refused(value, error):
+    words = "expected a probability, 0 <= p < 1, got" if error is ValueError else "expected a number, got"
+    with pytest.raises(error, match=f"zoneout: {words} {value!r}"):
+        check_probability("zoneout", value)
+
+
+def test_a_generator_passes_and_a_seed_is_refused():
+    rng = np.random.default_rng(0)
+    assert check_rng(rng) is rng
+    with pytest.raises(TypeError, match=r"rng: expected a numpy\.random\.Generator, got int"):
+        check_rng(0)
 
 
 def test_arrays_pass_as_they_are():
