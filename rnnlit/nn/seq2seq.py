@@ -36,8 +36,8 @@ from rnnlit.nn.lstm import LSTM
 from rnnlit.tasks.tokens import PAD, START, STOP
 from rnnlit.tasks.tokens_torch import check_tokens, shift
 from rnnlit.tools.checks import check_size
-from rnnlit.tools.evaluating_torch import evaluating
 from rnnlit.tools.private_torch import refuse_script
+from rnnlit.tools.train_torch import evaluating
 
 ORDERS = ("bahdanau", "luong")
 CELLS: dict[str, Any] = {"gru": GRU, "lstm": LSTM}

@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from rnnlit.nn import LSTM
 from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
 from rnnlit.tools import models
-from rnnlit.tools.evaluating_torch import evaluating
 from rnnlit.tools.processes_torch import Processes, start
 from rnnlit.tools.train import History, fit
+from rnnlit.tools.train_torch import evaluating
 
 
 class Batch(NamedTuple):

@@ -40,7 +40,7 @@ from typing import Any
 import numpy as np
 
 from rnnlit.tools.interop_layout import GATE_ORDER, Layout, table
-from rnnlit.tools.params import GATES, check_cell, params_of
+from rnnlit.tools.params import GATES, known_cell, params_of
 
 __all__ = [
     "GATE_ORDER",
@@ -471,7 +471,7 @@ def flip_update_gate(params: Any) -> Any:
 
     TypeError: another cell.  ValueError: shapes that do not fit each other.
     """
-    check_cell("params", params, ("gru",))
+    known_cell("params", params, ("gru",))
     sign = np.repeat([1, -1, 1], params.weight_hh.shape[1])  # of the rows of r, z, n
     return type(params)(*((array.T * sign.astype(array.dtype)).T.copy() for array in params))
 
@@ -483,7 +483,7 @@ def _in_order_of(
     library: str, params: Any, argument: str = "params", cells: tuple[str, ...] = _CELLS
 ) -> list[np.ndarray]:
     """Weights and biases, copied, with their rows in the order of the library."""
-    cell, H = check_cell(argument, params, cells).removesuffix("_peephole"), params.weight_hh.shape[1]
+    cell, H = known_cell(argument, params, cells).removesuffix("_peephole"), params.weight_hh.shape[1]
     rows = np.arange(H) if cell == "rnn" else _rows(GATES[cell], _gates(library, cell), H)
     return [array[rows].copy() for array in params[:4]]
 

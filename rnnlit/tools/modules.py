@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlit.tools.params import GATES, check_cell, check_fit, kind_of, names_of, params_of
+from rnnlit.tools.params import GATES, check_fit, kind_of, known_cell, names_of, params_of
 
 FIELDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PEEPHOLES = ("weight_ci", "weight_cf", "weight_co")
@@ -49,7 +49,7 @@ def to_torch(params: tuple, layer: int | None = 0, reverse: bool = False) -> dic
     """
     # A cell of 1997 has its module in `rnnlit.nn.bidirectional`, with the names of a cell.
     known = ("rnn", "lstm", "gru", "lstm_peephole") if layer is not None else tuple(GATES)
-    check_cell("params", params, known)
+    known_cell("params", params, known)
     end = _suffix(layer, reverse)
     try:
         import torch

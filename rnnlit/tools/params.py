@@ -54,7 +54,7 @@ def params_of(
     return params
 
 
-def check_cell(argument: str, params: Any, cells: Iterable[str]) -> str:
+def known_cell(argument: str, params: Any, cells: Iterable[str]) -> str:
     """Return the cell's name, one of `cells`.    TypeError: another.  ValueError: shapes that do not fit."""
     cells = tuple(cells)
     cell = cell_of(type(params)) if is_params(type(params)) else ""

@@ -16,7 +16,7 @@ from rnnlit import dropout_torch
 from rnnlit.tools.checkpoint import read_state_dict
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
-from rnnlit.tools.train_torch import TorchState, make_step
+from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 from tests import programs
 from tests.tools.test_train import ROOT, kill_when
 
@@ -616,3 +616,14 @@ def test_a_killed_process_goes_on_bit_for_bit(tmp_path):
     assert 0 < resumed.taken <= 60 - 2 * 4
     assert history.rows == expected.rows
     assert_same(resumed.state.state_dict(), whole.state.state_dict())
+
+
+def test_each_part_gets_its_mode_back_even_after_an_error():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Dropout(0.5))
+    net[0].eval()  # a part that is frozen on purpose
+    with pytest.raises(RuntimeError, match="on purpose"), evaluating(net):
+        assert not any(part.training for part in net.modules())
+        assert not net(torch.ones(4, 2)).requires_grad
+        raise RuntimeError("on purpose")
+    assert [part.training for part in net.modules()] == [True, False, True]
+    assert net(torch.ones(4, 2)).requires_grad
