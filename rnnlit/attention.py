@@ -10,7 +10,7 @@ The five scores are in `rnnlit.attention_scores`, the Gaussian of local-p is in
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from rnnlit.attention_scores import (
     General,
     Location,
     Score,
+    ScoreName,
     mix,
     pairs,
     shapes_of,
@@ -67,7 +68,8 @@ __all__ = [
     "softmax",
 ]
 
-WINDOWS = (None, "local_m", "local_p")
+Window = Literal["local_m", "local_p"]
+WINDOWS: tuple[Window | None, ...] = (None, *get_args(Window))
 
 
 class Params(NamedTuple):
@@ -99,14 +101,14 @@ class Grads(NamedTuple):
 
 
 def init(
-    score: str,
+    score: ScoreName,
     query_size: int,
     key_size: int,
     *,
     rng: np.random.Generator,
     size: int | None = None,
     dtype: Any = np.float32,
-    window: str | None = None,
+    window: Window | None = None,
     max_length: int | None = None,
 ) -> Params:
     """Draw each weight from U(-1/sqrt(n), 1/sqrt(n)), n the size of its last axis.
@@ -134,7 +136,7 @@ def forward(
     keys: np.ndarray,
     lengths: Any = None,
     *,
-    window: str | None = None,
+    window: Window | None = None,
     D: int = 10,
     position: int = 0,
 ) -> Run:

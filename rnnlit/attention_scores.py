@@ -8,7 +8,7 @@ is in `rnnlit.attention`; where nothing else is said, the source is Luong et al.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -48,18 +48,19 @@ class Location(NamedTuple):
 
 
 Score = Additive | Dot | General | Concat | Location
-KINDS = {
+ScoreName = Literal["additive", "dot", "general", "concat", "location"]
+KINDS: dict[ScoreName, type[Score]] = {
     "additive": Additive,
     "dot": Dot,
     "general": General,
     "concat": Concat,
     "location": Location,
 }
-SCORES = tuple(KINDS)
+SCORES: tuple[ScoreName, ...] = tuple(KINDS)
 
 
 def init(
-    score: str,
+    score: ScoreName,
     query_size: int,
     key_size: int,
     *,

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn.functional import linear, pad
 
 from rnnlit import attention, attention_scores
+from rnnlit.attention import Window
+from rnnlit.attention_scores import ScoreName
 from rnnlit.tools.checks import ShapeError, check_size
 from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.optim import named_arrays
@@ -55,12 +57,12 @@ class Attention(torch.nn.Module):
 
     def __init__(
         self,
-        score: str,
+        score: ScoreName,
         query_size: int,
         key_size: int,
         *,
         size: int | None = None,
-        window: str | None = None,
+        window: Window | None = None,
         D: int = 10,
         max_length: int | None = None,
         device: Any = None,
@@ -280,8 +282,8 @@ class LocalAttention(Attention):
         query_size: int,
         key_size: int,
         *,
-        score: str = "general",
-        window: str = "local_p",
+        score: ScoreName = "general",
+        window: Window = "local_p",
         D: int = 10,
         **options: Any,
     ) -> None:

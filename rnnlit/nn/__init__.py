@@ -131,8 +131,8 @@ is slower, and torch.compile leaves the scan out of its graphs for that reason, 
 
 Beside the layers stand `Bidirectional`, for any two of them; `Attention` with every score and window, and a
 class for each (`AdditiveAttention` after Bahdanau, `DotAttention`, `GeneralAttention`, `ConcatAttention`,
-`LocationAttention`, `LocalAttention` after Luong); and `EncoderDecoder`, with teacher forcing, greedy and
-beam search.
+`LocationAttention`, `LocalAttention` after Luong); and `EncoderDecoder`, with several layers and the options
+above, teacher forcing, greedy and beam search, and the n best.
 """
 
 from rnnlit.attention_torch import (

@@ -30,6 +30,7 @@ class Row(NamedTuple):
     padding: Padding | None = None
     training: bool = False
     generator: torch.Generator | None = None
+    mask_h: Tensor | None = None  # (B, H) of h_{t-1} where the gates read it; None: `masks` draws it
 
 
 # All states (T, B, N) of a row, the hidden ones first, zero at the padding; and the last ones (B, N).
@@ -66,7 +67,7 @@ def masks(row: Row, variants: Variants, H: int) -> dict[str, Tensor | None]:
         return like.new_empty((T, B, H)).uniform_(generator=generator).lt_(p)  # quicker than bernoulli_
 
     return {
-        "h": dropped(variants.recurrent_dropout, 1),
+        "h": dropped(variants.recurrent_dropout, 1) if row.mask_h is None else row.mask_h[None],
         "candidate": dropped(variants.candidate_dropout, T),
         "keep_h": kept(variants.zoneout_h),
         "keep_c": kept(variants.zoneout_c),

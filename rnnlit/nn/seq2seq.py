@@ -13,16 +13,19 @@ the target y_1 y_2 .. and the stop, each token from the one before; y_0 is the s
 
 Without attention, "bahdanau" takes the same c = h_last at every step, as Cho et al.
 (2014); in "luong" h~_i = s_i, which is not fed back, and the decoder knows the source
-from s_0 alone, as in Sutskever et al. (2014). All is one layer deep. Bahdanau et al.
-(2015) have a maxout layer where W_o is here, and take the last state of the backward
-direction alone for s_0.
+from s_0 alone, as in Sutskever et al. (2014). Bahdanau et al. (2015) have a maxout
+layer where W_o is here, and take the last state of the backward direction alone for s_0.
+
+With several layers, s_i is the state of the last one, and each layer of the decoder
+starts from the same layer of the encoder, by weights W_s of its own.
 
 Tokens are numbered as in `rnnlit.tasks.tokens`; targets hold neither start nor stop.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args, overload
 
 import numpy as np
 import torch
@@ -30,7 +33,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnnlit import search
+from rnnlit.attention import Window
+from rnnlit.attention_scores import ScoreName
 from rnnlit.attention_torch import Attention, Memory
+from rnnlit.nn import stepwise
 from rnnlit.nn.gru import GRU
 from rnnlit.nn.lstm import LSTM
 from rnnlit.tasks.tokens import PAD, START, STOP
@@ -39,26 +45,84 @@ from rnnlit.tools.checks import check_size
 from rnnlit.tools.private_torch import refuse_script
 from rnnlit.tools.train_torch import evaluating
 
-ORDERS = ("bahdanau", "luong")
+Order = Literal["bahdanau", "luong"]
+ORDERS: tuple[Order, ...] = get_args(Order)
 CELLS: dict[str, Any] = {"gru": GRU, "lstm": LSTM}
+
+
+class LayerOptions(TypedDict, total=False):
+    """What `EncoderDecoder` hands on to its two layers, `rnnlit.nn.GRU` or `LSTM`."""
+
+    forget_bias: float | None  # LSTM
+    chrono: float | None  # LSTM
+    orthogonal: bool
+    reset_after: bool  # GRU
+    input_dropout: float
+    recurrent_dropout: float
+    output_dropout: float
+    candidate_dropout: float
+    weight_drop: float
+    zoneout: float | Sequence[float]
+    layer_norm: bool
+    peephole: bool  # LSTM
 
 
 class State(NamedTuple):
     """What the decoder carries from step to step."""
 
-    h: Tensor  # (B, H) s_i
-    c: Tensor | None  # (B, H) the cell of an LSTM
+    h: Tensor  # (B, H) s_i, the state of the last layer
+    c: Tensor | None  # (B, H) its cell, in an LSTM
     fed: Tensor | None  # (B, H) h~_i, with input feeding
-    memory: Any  # a Memory of the keys; without attention the encoder's last state (B, K)
+    memory: Memory | Tensor  # the keys; without attention the encoder's last state (B, K)
     position: int = 0  # steps made so far
+    below: tuple[tuple[Tensor, ...], ...] = ()  # (h,) or (h, c) of the layers below
+    masks: tuple[stepwise.Masks, ...] = ()  # of each layer, where they hold for sequences
+
+    def layers(self) -> tuple[tuple[Tensor, ...], ...]:
+        """The states of all layers, (h,) or (h, c), the last layer's at the end."""
+        return (*self.below, (self.h,) if self.c is None else (self.h, self.c))
 
     def select(self, rows: Any) -> State:
         """The hypotheses `rows` (M,), for beam search."""
         rows = torch.as_tensor(rows, device=self.h.device)
         c, fed = (None if part is None else part[rows] for part in (self.c, self.fed))
-        attends = isinstance(self.memory, Memory)
-        memory = self.memory.select(rows) if attends else self.memory[rows]
-        return State(self.h[rows], c, fed, memory, self.position)
+        memory = self.memory
+        memory = memory.select(rows) if isinstance(memory, Memory) else memory[rows]
+        below = tuple(tuple(part[rows] for part in layer) for layer in self.below)
+        masks = tuple(m.select(rows) for m in self.masks)
+        return State(self.h[rows], c, fed, memory, self.position, below, masks)
+
+
+class Step(NamedTuple):
+    """What one step of the decoder gives."""
+
+    readout: Tensor  # what W_o meets: (B, H+E+K) for "bahdanau", (B, H) for "luong"
+    weights: Tensor | None  # (B, S) of the attention
+    state: State
+
+
+def bahdanau_step(net: EncoderDecoder, y: Tensor, state: State) -> Step:
+    """c_i = attend(s_{i-1}, h)   s_i = f(s_{i-1}, [y; c_i])   W_o meets [s_i; y; c_i]
+
+    y (B, E): the token before, embedded.
+    """
+    context, weights = net._attend(state.h, state)
+    s, state = net._advance(torch.cat([y, context], -1), state)
+    return Step(torch.cat([s, y, context], -1), weights, state)
+
+
+def luong_step(net: EncoderDecoder, y: Tensor, state: State) -> Step:
+    """s_i = f(s_{i-1}, [y; h~_{i-1}])   c_i = attend(s_i, h)   W_o meets h~_i
+
+    y (B, E): the token before, embedded. Without input feeding s_i = f(s_{i-1}, y).
+    """
+    x = y if state.fed is None else torch.cat([y, state.fed], -1)
+    s, new = net._advance(x, state)
+    h, weights = net._attentional(s, state)
+    return Step(h, weights, new if state.fed is None else new._replace(fed=h))
+
+
+STEPS = {"bahdanau": bahdanau_step, "luong": luong_step}
 
 
 class Output(NamedTuple):
@@ -79,10 +143,15 @@ class EncoderDecoder(torch.nn.Module):
     input_feeding: h~_{i-1} goes into the cell. Only "luong" with attention has it.
     cell: "gru" or "lstm". encoder_size: H of the encoder in each direction, that of the
         decoder if not given; K is twice that if `bidirectional`, otherwise that.
-    dropout: the share of embeddings and of inputs to W_o that training sets to zero.
+    num_layers: of the encoder and of the decoder.
+    dropout: the share of embeddings, of what goes from layer to layer, and of inputs to
+        W_o that training sets to zero.
+    options: of both layers, those of `rnnlit.nn.GRU` and `LSTM` that `LayerOptions`
+        names, such as layer_norm=True. Where a mask holds for a whole sequence, it is
+        the same at all steps of the decoder too.
 
-    TypeError, ValueError: an argument that is none of these, and what `Attention`
-    refuses: "dot" needs K = H, so one direction, or an encoder_size of H/2.
+    TypeError, ValueError: an argument that is none of these, and what `Attention` and
+    the layers refuse: "dot" needs K = H, so one direction, or an encoder_size of H/2.
     """
 
     def __init__(
@@ -92,19 +161,21 @@ class EncoderDecoder(torch.nn.Module):
         embedding_size: int,
         hidden_size: int,
         *,
-        attention: str | None = "additive",
-        order: str = "bahdanau",
-        window: str | None = None,
+        attention: ScoreName | None = "additive",
+        order: Order = "bahdanau",
+        window: Window | None = None,
         D: int = 10,
         attention_size: int | None = None,
         max_source: int | None = None,
         input_feeding: bool = True,
         bidirectional: bool = True,
-        cell: str = "gru",
+        cell: Literal["gru", "lstm"] = "gru",
         encoder_size: int | None = None,
+        num_layers: int = 1,
         dropout: float = 0.0,
-        device: Any = None,
-        dtype: Any = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__()
         if order not in ORDERS:
@@ -115,33 +186,49 @@ class EncoderDecoder(torch.nn.Module):
             raise ValueError(f"window: expected None without attention, got {window!r}")
         if not isinstance(input_feeding, bool):
             raise TypeError(f"input_feeding: expected True or False, got {input_feeding!r}")
+        unknown = sorted(set(options) - set(LayerOptions.__annotations__))
+        if unknown:
+            raise TypeError(
+                f"options: expected some of {', '.join(LayerOptions.__annotations__)}, "
+                f"got {', '.join(unknown)}"
+            )
         E = check_size("embedding_size", embedding_size)
         H = check_size("hidden_size", hidden_size)
         half = check_size("encoder_size", H if encoder_size is None else encoder_size)
-        K = 2 * half if bidirectional else half
+        K, L = 2 * half if bidirectional else half, check_size("num_layers", num_layers)
         V = check_size("target_vocabulary", target_vocabulary)
         self.vocabularies = check_size("source_vocabulary", source_vocabulary), V
         if min(self.vocabularies) <= STOP + 1:
             raise ValueError(f"vocabularies: expected more than {STOP + 1} tokens, got {self.vocabularies}")
         self.order, self.cell = order, cell
         self.feeds = order == "luong" and attention is not None and input_feeding
+        self.loops = order == "bahdanau" or self.feeds  # something goes back into the cell
+        if order == "bahdanau":
+            read, met = E + K, H + E + K  # sizes of what the decoder reads, and W_o
+        else:
+            read, met = E + H if self.feeds else E, H
 
-        kind: dict[str, Any] = {"device": device, "dtype": dtype}
+        place: dict[str, Any] = {"device": device, "dtype": dtype}
+        layers: dict[str, Any] = {"num_layers": L, **options, **place}
+        layers["dropout"] = dropout if L > 1 else 0.0
         self.embed_source, self.embed_target = (
-            torch.nn.Embedding(size, E, PAD, **kind) for size in self.vocabularies
+            torch.nn.Embedding(size, E, PAD, **place) for size in self.vocabularies
         )
-        self.encoder = CELLS[cell](E, half, bidirectional=bidirectional, **kind)
-        self.start = torch.nn.Linear(K, H, **kind)
-        self.start_cell = torch.nn.Linear(K, H, **kind) if cell == "lstm" else None
-        extra = K if order == "bahdanau" else H if self.feeds else 0
-        self.decoder = CELLS[cell](E + extra, H, **kind)
+        self.encoder = CELLS[cell](E, half, bidirectional=bidirectional, **layers)
+        self.start = torch.nn.Linear(K, H, **place)
+        self.start_cell = torch.nn.Linear(K, H, **place) if cell == "lstm" else None
+        self.start_below, self.start_cell_below = (
+            torch.nn.ModuleList(torch.nn.Linear(K, H, **place) for _ in range(n))
+            for n in (L - 1, L - 1 if cell == "lstm" else 0)
+        )
+        self.decoder = CELLS[cell](read, H, **layers)
         self.attention, self.combine = None, None
         if attention is not None:
-            options = {"size": attention_size, "max_length": max_source, **kind}
-            self.attention = Attention(attention, H, K, window=window, D=D, **options)
+            sizes = {"size": attention_size, "max_length": max_source}
+            self.attention = Attention(attention, H, K, window=window, D=D, **sizes, **place)
             if order == "luong":
-                self.combine = torch.nn.Linear(K + H, H, bias=False, **kind)
-        self.output = torch.nn.Linear(H + E + K if order == "bahdanau" else H, V, **kind)
+                self.combine = torch.nn.Linear(K + H, H, bias=False, **place)
+        self.output = torch.nn.Linear(met, V, **place)
         self.dropout = torch.nn.Dropout(dropout)
 
     __prepare_scriptable__ = refuse_script
@@ -158,22 +245,30 @@ class EncoderDecoder(torch.nn.Module):
         source, lengths = check_tokens("source", source, lengths, V, device)
         x = self.dropout(self.embed_source(source))
         keys, last = self.encoder(x, lengths=lengths)
-        states = last if self.start_cell else (last,)
-        # (directions, B, H) -> (B, K): both directions side by side
-        h_last, *c_last = (state.transpose(0, 1).flatten(1) for state in states)
-        s = torch.tanh(self.start(h_last))
-        c = self.start_cell(*c_last) if self.start_cell else None
+        B, L = x.shape[1], self.encoder.num_layers
+        # (L·directions, B, H) -> L times (B, K): both directions side by side
+        h_last, *c_last = (
+            part.reshape(L, -1, B, part.shape[-1]).transpose(1, 2).flatten(2).unbind()
+            for part in (last if self.start_cell else (last,))
+        )
+        starts = [*self.start_below, self.start]
+        parts = [[torch.tanh(W(h)) for W, h in zip(starts, h_last, strict=True)]]
+        if self.start_cell:
+            starts = [*self.start_cell_below, self.start_cell]
+            parts.append([W(c) for W, c in zip(starts, c_last[0], strict=True)])
+        *below, (s, *c) = zip(*parts, strict=True)
         fed = torch.zeros_like(s) if self.feeds else None
         attention = self.attention
-        memory = attention.prepare(keys, lengths) if attention else h_last
-        return State(s, c, fed, memory)
+        memory = attention.prepare(keys, lengths) if attention else h_last[-1]
+        masks = stepwise.masks_of(self.decoder, B)
+        return State(s, c[0] if c else None, fed, memory, 0, tuple(below), masks)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor | None, State]:
         """Take the tokens before, (B,) int64; return the logits (B, V) of the next ones,
         the attention's weights (B, S) or None, and the new state.
         """
         y = self.dropout(self.embed_target(tokens))
-        readout, weights, state = self._step(y, state)
+        readout, weights, state = STEPS[self.order](self, y, state)
         return self.output(self.dropout(readout)), weights, state
 
     def forward(
@@ -189,18 +284,20 @@ class EncoderDecoder(torch.nn.Module):
         state = self.encode(source, source_lengths)
         target, lengths = self._target(target, target_lengths, len(state.h))
         y = self.dropout(self.embed_target(shift(target, lengths)[0]))
-        if self.order == "luong" and not self.feeds:
-            start = state.h[None] if state.c is None else (state.h[None], state.c[None])
-            readout, weights = self._attentional(self.decoder(y, start)[0], state)
-        else:
+        if self.loops:
             readouts, rows = [], []
             for y_before in y:
-                readout, weights, state = self._step(y_before, state)
+                readout, weights, state = STEPS[self.order](self, y_before, state)
                 readouts.append(readout)
                 rows.append(weights)
             readout = torch.stack(readouts)
             weights = torch.stack(rows) if self.attention else None  # type: ignore
-        after = (torch.arange(len(y), device=lengths.device)[:, None, None] > lengths[:, None]).to(y.device)
+        else:
+            start = [torch.stack(parts) for parts in zip(*state.layers(), strict=True)]
+            states, _ = self.decoder(y, start if len(start) == 2 else start[0])
+            readout, weights = self._attentional(states, state)
+        steps = torch.arange(len(y), device=lengths.device)
+        after = (steps[:, None, None] > lengths[:, None]).to(y.device)
         logits = self.output(self.dropout(readout)).masked_fill(after, 0)
         if weights is not None:
             weights = weights.masked_fill(after, 0)
@@ -217,6 +314,7 @@ class EncoderDecoder(torch.nn.Module):
         write = shift(*self._target(target, target_lengths))[1]
         return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD)
 
+    @overload
     def decode(
         self,
         source: Any,
@@ -225,23 +323,55 @@ class EncoderDecoder(torch.nn.Module):
         max_length: int,
         beam: int = 1,
         length_penalty: float = 0.0,
-    ) -> list[search.Hypothesis]:
+        n_best: None = None,
+    ) -> list[search.Hypothesis]: ...
+
+    @overload
+    def decode(
+        self,
+        source: Any,
+        source_lengths: Any = None,
+        *,
+        max_length: int,
+        beam: int = 1,
+        length_penalty: float = 0.0,
+        n_best: int,
+    ) -> list[list[search.Hypothesis]]: ...
+
+    def decode(
+        self,
+        source: Any,
+        source_lengths: Any = None,
+        *,
+        max_length: int,
+        beam: int = 1,
+        length_penalty: float = 0.0,
+        n_best: int | None = None,
+    ) -> list[search.Hypothesis] | list[list[search.Hypothesis]]:
         """Write a target for each source, from its own tokens: the best that is found.
 
         source as in `encode`; max_length: the largest number of steps, that of the stop
         included. beam: how many hypotheses are kept; 1 is greedy search. The rest is
-        in `rnnlit.search`. Dropout is off, and no gradient is kept.
+        in `rnnlit.search`. n_best: how many of them are returned for each source, as a
+        list, best first; None: the best, alone. Dropout is off, and no gradient is kept.
+        ValueError: n_best above beam.
         """
+        many = check_size("beam", beam) > 1
+        if n_best is not None and check_size("n_best", n_best) > beam:
+            raise ValueError(f"n_best: expected at most beam = {beam}, got {n_best}")
         with evaluating(self):
             state = self.encode(source, source_lengths)
             start, step = np.full(len(state.h), START), self.log_probabilities
-            if check_size("beam", beam) == 1:
-                return search.greedy(step, state, start, STOP, max_length)
-            found = search.beam(
-                step, state, start, STOP, max_length, beam,
-                length_penalty=length_penalty, select=State.select,
-            )  # fmt: skip
-        return [hypotheses[0] for hypotheses in found]
+            if many:
+                found = search.beam(
+                    step, state, start, STOP, max_length, beam,
+                    length_penalty=length_penalty, select=State.select,
+                )  # fmt: skip
+            else:
+                found = [[h] for h in search.greedy(step, state, start, STOP, max_length)]
+        if n_best is None:
+            return [hypotheses[0] for hypotheses in found]
+        return [hypotheses[:n_best] for hypotheses in found]
 
     def log_probabilities(self, tokens: Any, state: State) -> tuple[np.ndarray, State]:
         """`step` for `rnnlit.search`: log p (N, V), an array, -inf for PAD and START."""
@@ -266,19 +396,6 @@ class EncoderDecoder(torch.nn.Module):
             output: Output = self(source, source_lengths, target, target_lengths)
         return output.weights  # type: ignore[return-value]
 
-    def _step(self, y: Tensor, state: State) -> tuple[Tensor, Tensor | None, State]:
-        """What W_o meets, the weights, and the new state; y (B, E) is the token before."""
-        if self.order == "bahdanau":
-            context, weights = self._attend(state.h, state)
-            h, c = self._cell(torch.cat([y, context], -1), state)
-            readout, fed = torch.cat([h, y, context], -1), None
-        else:
-            x = y if state.fed is None else torch.cat([y, state.fed], -1)
-            h, c = self._cell(x, state)
-            readout, weights = self._attentional(h, state)
-            fed = readout if self.feeds else None
-        return readout, weights, State(h, c, fed, state.memory, state.position + 1)
-
     def _attentional(self, h: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
         """h~ = tanh(W_c [c; h]) for h (B, H) or (T, B, H); h itself without attention."""
         if self.combine is None:
@@ -288,16 +405,17 @@ class EncoderDecoder(torch.nn.Module):
 
     def _attend(self, query: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
         """The context for the states `query`; without attention always the same."""
-        if self.attention is None:
+        if isinstance(state.memory, Tensor):
             return state.memory, None
+        assert self.attention is not None
         return self.attention(query, state.memory, position=state.position)
 
-    def _cell(self, x: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
-        """One step of the cell: the new h and, of an LSTM, c."""
-        weights = self.decoder.all_weights[0]
-        if state.c is None:
-            return torch.gru_cell(x, state.h, *weights), None
-        return torch.lstm_cell(x, (state.h, state.c), *weights)
+    def _advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of the decoder's layers: what comes out, (B, H), and the new state."""
+        out, new = stepwise.step(self.decoder, x, state.layers(), state.masks)
+        *below, (h, *c) = new
+        position, cell = state.position + 1, c[0] if c else None
+        return out, State(h, cell, state.fed, state.memory, position, tuple(below), state.masks)
 
     def _target(self, target: Any, lengths: Any, batch: int | None = None) -> tuple[Tensor, Tensor]:
         """Check a batch of targets."""

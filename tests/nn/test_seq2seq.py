@@ -1,5 +1,7 @@
 """The encoder-decoder: its two paths against each other, against NumPy, and against torch's gradcheck."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,16 @@ KINDS = {
     ),
     "general, luong, local_m, not fed": dict(
         attention="general", order="luong", window="local_m", D=1, input_feeding=False
+    ),
+    "none, lstm, 2 layers": dict(attention=None, cell="lstm", num_layers=2),
+    "additive, 3 layers, reset before": dict(
+        attention="additive", attention_size=A, num_layers=3, reset_after=False
+    ),
+    "general, luong, lstm, 2 layers, norm, peephole": dict(
+        attention="general", order="luong", cell="lstm", num_layers=2, layer_norm=True, peephole=True
+    ),
+    "dot, luong, not fed, 2 layers, norm": dict(
+        attention="dot", order="luong", encoder_size=2, input_feeding=False, num_layers=2, layer_norm=True
     ),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -244,6 +256,104 @@ def test_luong_from_the_numpy_modules(feeding, window):
         np.testing.assert_allclose(array(got.weights[t]), run.weights[0], **EXACT)
 
 
+def torchs_layer(layer):
+    """torch's own layer with the same weights."""
+    kind = torch.nn.LSTM if layer.mode == "LSTM" else torch.nn.GRU
+    sizes = layer.input_size, layer.hidden_size, layer.num_layers
+    other = kind(*sizes, bidirectional=layer.bidirectional, dtype=torch.float64)
+    other.load_state_dict(layer.state_dict())
+    return other
+
+
+def torchs_cells(layer):
+    """A cell of torch for each layer, with the same weights."""
+    kind = torch.nn.LSTMCell if layer.mode == "LSTM" else torch.nn.GRUCell
+    cells = []
+    for weights in torchs_layer(layer).all_weights:
+        cells.append(kind(weights[0].shape[1], layer.hidden_size, dtype=torch.float64))
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        cells[-1].load_state_dict(dict(zip(names, weights, strict=True)))
+    return cells
+
+
+@pytest.mark.parametrize("feeding", [True, False])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("kind", ["additive", "general, luong"])
+def test_several_layers_from_torchs_own(kind, cell, feeding):
+    """A loop over steps and layers that is written out, with torch's cells and the reference's attention."""
+    L, lstm = 3, cell == "lstm"
+    net = model(kind, cell=cell, num_layers=L, bidirectional=True, encoder_size=3, input_feeding=feeding)
+    source, target = draw()
+    got = net(source, None, target)
+    keys, last = torchs_layer(net.encoder)(net.embed_source(torch.tensor(source)))
+    starts = [*net.start_below, net.start], [*net.start_cell_below, *([net.start_cell] if lstm else [])]
+    assert [len(some) for some in starts] == [L, L if lstm else 0]
+    # h_n of torch's layer: (L * 2, B, 3), the two directions of a layer one after the other
+    parts = last if lstm else [last]
+    both = [[torch.cat([part[2 * k], part[2 * k + 1]], 1) for k in range(L)] for part in parts]
+    h = [torch.tanh(start(part)) for start, part in zip(starts[0], both[0], strict=True)]
+    c = [start(part) for start, part in zip(starts[1], both[1], strict=True)] if lstm else None
+    cells, combined = torchs_cells(net.decoder), torch.zeros(B, H, dtype=torch.float64)
+
+    def attend(query):
+        return attention.forward(net.attention.params(), array(query)[None], array(keys))
+
+    for t, tokens in enumerate(np.concatenate([np.full((1, B), START), target])):
+        y = x = net.embed_target(torch.tensor(tokens))
+        if net.order == "bahdanau":
+            run = attend(h[-1])
+            context = torch.tensor(run.context[0])
+            x = torch.cat([y, context], 1)
+        elif feeding:
+            x = torch.cat([y, combined], 1)
+        for k, one in enumerate(cells):
+            if lstm:
+                h[k], c[k] = one(x, (h[k], c[k]))
+            else:
+                h[k] = one(x, h[k])
+            x = h[k]
+        if net.order == "bahdanau":
+            readout = torch.cat([h[-1], y, context], 1)
+        else:
+            run = attend(h[-1])
+            readout = combined = torch.tanh(net.combine(torch.cat([torch.tensor(run.context[0]), h[-1]], 1)))
+        torch.testing.assert_close(got.logits[t], net.output(readout), **EXACT)
+        np.testing.assert_allclose(array(got.weights[t]), run.weights[0], **EXACT)
+
+
+@pytest.mark.parametrize("kind", ["additive", "general, luong", "dot, luong, not fed"])
+def test_masks_hold_for_a_sequence_and_are_off_in_evaluation(kind):
+    """Two tokens that are the same, with all else that could differ put back: only other masks would show."""
+    names = ("recurrent_dropout", "input_dropout", "weight_drop", "output_dropout")
+    net, (source, target) = model(kind, num_layers=2, **dict.fromkeys(names, 0.5)), draw()
+    tokens = torch.full((B,), START)
+    with torch.no_grad():
+        state = net.encode(source, SOURCE_LENGTHS)
+        assert len(state.masks) == 2
+        first, _, after = net.step(tokens, state)
+        again = net.step(tokens, after._replace(h=state.h, below=state.below, fed=state.fed))[0]
+        torch.testing.assert_close(again, first, **EXACT)
+        assert not torch.equal(net.step(tokens, net.encode(source, SOURCE_LENGTHS))[0], first)
+        torch.manual_seed(1)
+        losses = {net.loss(source, SOURCE_LENGTHS, target, TARGET_LENGTHS).item() for _ in range(3)}
+        assert len(losses) == 3
+        plain = model(kind, num_layers=2).eval()
+        plain.load_state_dict(net.state_dict())
+        want = plain.loss(source, SOURCE_LENGTHS, target, TARGET_LENGTHS)
+        got = net.eval().loss(source, SOURCE_LENGTHS, target, TARGET_LENGTHS)
+        torch.testing.assert_close(got, want, **EXACT)
+        assert net.encode(source, SOURCE_LENGTHS).masks == ()
+
+
+@pytest.mark.parametrize("kind", ["additive", "concat, luong, lstm"])
+def test_masks_go_with_the_hypotheses(kind):
+    net, (source, _) = model(kind, num_layers=2, recurrent_dropout=0.5, output_dropout=0.5), draw()
+    state, tokens = net.encode(source, SOURCE_LENGTHS), torch.tensor([3, 4])
+    rows = np.array([1, 0, 1])
+    want = net.step(tokens, state)[0][rows]
+    torch.testing.assert_close(net.step(tokens[rows], state.select(rows))[0], want, **EXACT)
+
+
 def test_gradient_through_attention_is_the_reference_s():
     """One query, so that dL/d(weights of the score) can come from the backward pass derived by hand."""
     net, source = model("additive"), draw()[0]
@@ -291,6 +401,25 @@ def test_gradients_match_finite_differences(kind):
                 )
                 got, want = (grad * direction).sum(), (ahead - behind) / (2 * small)
                 np.testing.assert_allclose(got, want, **DIFFERENCES, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "layers" in kind])
+def test_gradients_of_several_layers_match_differences(kind):
+    """Along a random direction of each parameter: all entries of these models would take minutes."""
+    net, (source, target), (long, short) = model(kind), draw(S=3, T=2), ([2, 3], [2, 1])
+    grads = gradients(net, net.loss(source, long, target, short))
+    eps, generator = 1e-5, torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for (name, weight), grad in zip(net.named_parameters(), grads, strict=True):
+            direction, kept = torch.randn(weight.shape, generator=generator).to(weight), weight.clone()
+            if "embed" in name:
+                direction[PAD] = 0  # torch's gradient for it is 0, as the loss does not depend on it
+            weight.copy_(kept + eps * direction)
+            ahead = net.loss(source, long, target, short)
+            weight.copy_(kept - eps * direction)
+            slope = (ahead - net.loss(source, long, target, short)) / (2 * eps)
+            weight.copy_(kept)
+            torch.testing.assert_close((grad * direction).sum(), slope, **DIFFERENCES, msg=name)
 
 
 def test_every_parameter_learns():
@@ -444,6 +573,44 @@ def test_dropout_meets_both_embeddings_and_what_the_output_reads(kind):
     torch.testing.assert_close(logits, net.output.bias.expand_as(logits), **EXACT)
 
 
+@pytest.mark.parametrize("kind", ["additive", "none, lstm, 2 layers"])
+def test_the_n_best_are_those_of_all_targets(kind):
+    """Every target of two tokens at most is scored by itself, and every start of three without a stop."""
+    net, (source, _) = model(kind), draw()
+    found = net.decode(source, SOURCE_LENGTHS, max_length=3, beam=200, n_best=9)
+    assert [len(one) for one in found] == [9, 9]
+    tokens = range(STOP + 1, TARGETS)
+    for b, length in enumerate(SOURCE_LENGTHS):
+        scored = []
+        for n in range(4):
+            for target in itertools.product(tokens, repeat=n):
+                if n == 0:
+                    logs = net(source[:length, b : b + 1], None, np.array([[STOP + 1]])).logits[:1]
+                else:
+                    logs = net(source[:length, b : b + 1], None, np.array(target)[:, None]).logits
+                logs = logs[:, 0].log_softmax(-1)
+                total = sum(logs[t, token].item() for t, token in enumerate(target))
+                if n < 3:
+                    total += logs[n, STOP].item()
+                scored.append((n == 3, -total, target))
+        best = sorted(scored)[:9]
+        assert [tuple(h.tokens) for h in found[b]] == [target for _, _, target in best]
+        np.testing.assert_allclose([h.log_probability for h in found[b]], [-s for _, s, _ in best], **EXACT)
+        assert all(h.finished for h in found[b])
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_n_best_is_a_list_for_each_source_and_begins_with_the_best(beam):
+    net, (source, _) = model("additive"), draw()
+    one = net.decode(source, SOURCE_LENGTHS, max_length=6, beam=beam)
+    for n in range(1, beam + 1):
+        several = net.decode(source, SOURCE_LENGTHS, max_length=6, beam=beam, n_best=n)
+        assert [len(hypotheses) for hypotheses in several] == [n, n]
+        for best, hypotheses in zip(one, several, strict=True):
+            np.testing.assert_array_equal(hypotheses[0].tokens, best.tokens)
+            assert hypotheses[0].log_probability == best.log_probability
+
+
 def test_dropout_is_off_while_decoding_and_back_on_afterwards():
     net, (source, target) = model("additive", dropout=0.5), draw()
     assert net.training
@@ -473,6 +640,23 @@ def test_same_start_as_torchs_layers_and_a_state_dict_that_comes_back():
     )
     for embedding in (net.embed_source, net.embed_target):
         assert not embedding.weight[PAD].any()
+
+
+def test_the_names_in_the_state_dict():
+    """They stand in files that people have; more layers add names and change none."""
+    layers = [f"{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    want = ["embed_source.weight", "embed_target.weight"]
+    want += [f"encoder.{name}" for name in layers]
+    want += ["start.weight", "start.bias", "start_cell.weight", "start_cell.bias"]
+    want += [f"decoder.{name}" for name in layers]
+    want += ["attention.score.weight", "combine.weight", "output.weight", "output.bias"]
+    options = dict(cell="lstm", bidirectional=False)
+    assert list(model("general, luong", **options).state_dict()) == want
+    more = set(model("general, luong", **options, num_layers=2).state_dict()) - set(want)
+    assert more == {
+        *(f"{part}.{name[:-1]}1" for part in ("encoder", "decoder") for name in layers),
+        *(f"{part}.0.{name}" for part in ("start_below", "start_cell_below") for name in ("weight", "bias")),
+    }
 
 
 def test_it_learns_a_small_translation():
@@ -514,6 +698,10 @@ SOURCE, TARGET = draw()
         (lambda: model("none", window="local_m"), ValueError, "window: expected None without attention"),
         (lambda: model("additive", input_feeding="no"), TypeError, "input_feeding: expected True or False"),
         (lambda: model("additive", attention="sum"), ValueError, "score"),
+        (lambda: model("additive", num_layers=0), ValueError, "num_layers: expected a positive integer"),
+        (lambda: model("additive", bias=True), TypeError, "options: expected some of .* got bias"),
+        (lambda: model("additive", peephole=True), TypeError, "peephole"),
+        (lambda: model("additive", zoneout=1.0), ValueError, "zoneout: expected a probability"),
         (lambda: model("additive", attention="dot"), ValueError, "dot"),
         (lambda: EncoderDecoder(3, 9, E, H), ValueError, r"vocabularies: .* got \(3, 9\)"),
         (lambda: EncoderDecoder(9, 9, E, 0), ValueError, "hidden_size: expected a positive integer"),
@@ -529,6 +717,12 @@ SOURCE, TARGET = draw()
         (lambda: model("none").loss(SOURCE, None, TARGET, [0, 5]), ValueError, "target_lengths: .* got 0"),
         (lambda: model("none").decode(SOURCE, max_length=5, beam=0), ValueError, "beam: expected a positive"),
         (lambda: model("none").decode(SOURCE, max_length=0), ValueError, "max_length: expected a positive"),
+        (lambda: model("none").decode(SOURCE, max_length=5, n_best=0), ValueError, "n_best: expected a posi"),
+        (
+            lambda: model("none").decode(SOURCE, max_length=5, beam=2, n_best=3),
+            ValueError,
+            "n_best: expected at most beam = 2, got 3",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, error, words):
