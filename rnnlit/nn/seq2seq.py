@@ -25,7 +25,7 @@ Tokens are numbered as in `rnnlit.tasks.tokens`; targets hold neither start nor 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args, overload
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args
 
 import numpy as np
 import torch
@@ -314,7 +314,6 @@ class EncoderDecoder(torch.nn.Module):
         write = shift(*self._target(target, target_lengths))[1]
         return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD)
 
-    @overload
     def decode(
         self,
         source: Any,
@@ -323,55 +322,47 @@ class EncoderDecoder(torch.nn.Module):
         max_length: int,
         beam: int = 1,
         length_penalty: float = 0.0,
-        n_best: None = None,
-    ) -> list[search.Hypothesis]: ...
-
-    @overload
-    def decode(
-        self,
-        source: Any,
-        source_lengths: Any = None,
-        *,
-        max_length: int,
-        beam: int = 1,
-        length_penalty: float = 0.0,
-        n_best: int,
-    ) -> list[list[search.Hypothesis]]: ...
-
-    def decode(
-        self,
-        source: Any,
-        source_lengths: Any = None,
-        *,
-        max_length: int,
-        beam: int = 1,
-        length_penalty: float = 0.0,
-        n_best: int | None = None,
-    ) -> list[search.Hypothesis] | list[list[search.Hypothesis]]:
+    ) -> list[search.Hypothesis]:
         """Write a target for each source, from its own tokens: the best that is found.
 
         source as in `encode`; max_length: the largest number of steps, that of the stop
         included. beam: how many hypotheses are kept; 1 is greedy search. The rest is
-        in `rnnlit.search`. n_best: how many of them are returned for each source, as a
-        list, best first; None: the best, alone. Dropout is off, and no gradient is kept.
-        ValueError: n_best above beam.
+        in `rnnlit.search`. Dropout is off, and no gradient is kept.
         """
-        many = check_size("beam", beam) > 1
-        if n_best is not None and check_size("n_best", n_best) > beam:
-            raise ValueError(f"n_best: expected at most beam = {beam}, got {n_best}")
+        if check_size("beam", beam) > 1:
+            options = {"beam": beam, "length_penalty": length_penalty}
+            found = self.n_best(source, source_lengths, n=1, max_length=max_length, **options)
+            return [hypotheses[0] for hypotheses in found]
         with evaluating(self):
             state = self.encode(source, source_lengths)
             start, step = np.full(len(state.h), START), self.log_probabilities
-            if many:
-                found = search.beam(
-                    step, state, start, STOP, max_length, beam,
-                    length_penalty=length_penalty, select=State.select,
-                )  # fmt: skip
-            else:
-                found = [[h] for h in search.greedy(step, state, start, STOP, max_length)]
-        if n_best is None:
-            return [hypotheses[0] for hypotheses in found]
-        return [hypotheses[:n_best] for hypotheses in found]
+            return search.greedy(step, state, start, STOP, max_length)
+
+    def n_best(
+        self,
+        source: Any,
+        source_lengths: Any = None,
+        *,
+        n: int,
+        max_length: int,
+        beam: int | None = None,
+        length_penalty: float = 0.0,
+    ) -> list[list[search.Hypothesis]]:
+        """Write several targets for each source: the n best of a beam, best first.
+
+        beam: how many hypotheses are kept, n if not given. The rest is as in `decode`.
+        There are fewer than n if the beam has found fewer. ValueError: beam below n.
+        """
+        beam = check_size("beam", check_size("n", n) if beam is None else beam)
+        if beam < n:
+            raise ValueError(f"beam: expected at least n = {n}, got {beam}")
+        with evaluating(self):
+            state = self.encode(source, source_lengths)
+            found = search.beam(
+                self.log_probabilities, state, np.full(len(state.h), START), STOP,
+                max_length, beam, length_penalty=length_penalty, select=State.select,
+            )  # fmt: skip
+        return [hypotheses[:n] for hypotheses in found]
 
     def log_probabilities(self, tokens: Any, state: State) -> tuple[np.ndarray, State]:
         """`step` for `rnnlit.search`: log p (N, V), an array, -inf for PAD and START."""

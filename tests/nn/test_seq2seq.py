@@ -537,10 +537,11 @@ def test_a_length_penalty_ranks_what_the_beam_has_found():
         assert len(ranked[b].tokens) > len(plain[b].tokens) == len(found[0][0])
 
 
-@pytest.mark.parametrize("part", ["h", "c", "fed", "memory"])
+@pytest.mark.parametrize("part", ["h", "c", "fed", "memory", "below"])
 def test_a_part_of_the_state_that_stays_in_its_order_gives_another_beam(part, monkeypatch):
     """What the test above rests on: in this model every part of the state counts."""
-    net, (source, _) = writer("concat, luong, lstm"), draw()
+    kind = "none, lstm, 2 layers" if part == "below" else "concat, luong, lstm"
+    net, (source, _) = writer(kind), draw()
     right, select = beam_of(net, source), State.select
 
     def wrong(state, rows):
@@ -577,7 +578,7 @@ def test_dropout_meets_both_embeddings_and_what_the_output_reads(kind):
 def test_the_n_best_are_those_of_all_targets(kind):
     """Every target of two tokens at most is scored by itself, and every start of three without a stop."""
     net, (source, _) = model(kind), draw()
-    found = net.decode(source, SOURCE_LENGTHS, max_length=3, beam=200, n_best=9)
+    found = net.n_best(source, SOURCE_LENGTHS, n=9, max_length=3, beam=200)
     assert [len(one) for one in found] == [9, 9]
     tokens = range(STOP + 1, TARGETS)
     for b, length in enumerate(SOURCE_LENGTHS):
@@ -599,16 +600,19 @@ def test_the_n_best_are_those_of_all_targets(kind):
         assert all(h.finished for h in found[b])
 
 
-@pytest.mark.parametrize("beam", [1, 3])
-def test_n_best_is_a_list_for_each_source_and_begins_with_the_best(beam):
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+def test_n_best_begins_with_what_decode_gives_and_is_in_the_order_of_its_scores(alpha):
     net, (source, _) = model("additive"), draw()
-    one = net.decode(source, SOURCE_LENGTHS, max_length=6, beam=beam)
-    for n in range(1, beam + 1):
-        several = net.decode(source, SOURCE_LENGTHS, max_length=6, beam=beam, n_best=n)
-        assert [len(hypotheses) for hypotheses in several] == [n, n]
-        for best, hypotheses in zip(one, several, strict=True):
-            np.testing.assert_array_equal(hypotheses[0].tokens, best.tokens)
-            assert hypotheses[0].log_probability == best.log_probability
+    options = dict(max_length=6, beam=5, length_penalty=alpha)
+    one, several = net.decode(source, SOURCE_LENGTHS, **options), net.n_best(source, SOURCE_LENGTHS, n=3, **options)
+    for best, hypotheses in zip(one, several, strict=True):
+        assert len(hypotheses) == 3
+        np.testing.assert_array_equal(hypotheses[0].tokens, best.tokens)
+        assert hypotheses[0].log_probability == best.log_probability
+        assert hypotheses == sorted(hypotheses, key=lambda h: (not h.finished, -h.score))
+    narrow = net.n_best(source, SOURCE_LENGTHS, n=2, max_length=6)
+    beam_of_two = net.n_best(source, SOURCE_LENGTHS, n=2, max_length=6, beam=2)
+    assert [[h.score for h in a] for a in narrow] == [[h.score for h in a] for a in beam_of_two]
 
 
 def test_dropout_is_off_while_decoding_and_back_on_afterwards():
@@ -717,12 +721,8 @@ SOURCE, TARGET = draw()
         (lambda: model("none").loss(SOURCE, None, TARGET, [0, 5]), ValueError, "target_lengths: .* got 0"),
         (lambda: model("none").decode(SOURCE, max_length=5, beam=0), ValueError, "beam: expected a positive"),
         (lambda: model("none").decode(SOURCE, max_length=0), ValueError, "max_length: expected a positive"),
-        (lambda: model("none").decode(SOURCE, max_length=5, n_best=0), ValueError, "n_best: expected a posi"),
-        (
-            lambda: model("none").decode(SOURCE, max_length=5, beam=2, n_best=3),
-            ValueError,
-            "n_best: expected at most beam = 2, got 3",
-        ),
+        (lambda: model("none").n_best(SOURCE, n=0, max_length=5), ValueError, "n: expected a positive"),
+        (lambda: model("none").n_best(SOURCE, n=3, max_length=5, beam=2), ValueError, "beam: expected at least n"),
     ],
 )
 def test_bad_arguments_are_named(call, error, words):
