@@ -10,7 +10,7 @@ so on. Unlike the reference, the padding of the keys may hold anything, NaN too.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -230,6 +230,9 @@ class Attention(torch.nn.Module):
             raise TypeError(f"{name}: expected a floating dtype, got {x.dtype}")
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
             raise TypeError(f"{name}: expected {weight.dtype} like the weights, got {x.dtype}")
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 def _either(a: Tensor | None, b: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ B batch, T steps, I inputs, H hidden.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ from rnnlit.tools.checks import check_size
 from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.private_torch import refuse_script
 
-CELLS = ("rnn", "gru", "lstm", "lstm_1997", "lstm_peephole")
+OneWayCell = Literal["lstm_1997", "lstm_peephole"]
+Cell = Literal["rnn", "gru", "lstm", OneWayCell]
+CELLS: tuple[Cell, ...] = get_args(Cell)
 _FUSED: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 _PLAIN: dict[str, Any] = {
     "lstm_1997": (lstm_1997, lstm_1997_torch),
@@ -44,7 +46,7 @@ class OneWay(torch.nn.Module):
 
     def __init__(
         self,
-        cell: str,
+        cell: OneWayCell,
         input_size: int,
         hidden_size: int,
         *,
@@ -80,14 +82,14 @@ class OneWay(torch.nn.Module):
         return run.h, (run.h_n[None], run.c_n[None])
 
 
-def layer_of(cell: str, input_size: int, hidden_size: int, **options: Any) -> torch.nn.Module:
+def layer_of(cell: Cell, input_size: int, hidden_size: int, **options: Any) -> torch.nn.Module:
     """A layer in one direction: `rnnlit.nn.RNN`, `GRU` or `LSTM`, or a `OneWay` for the other cells."""
     if cell not in CELLS:
         raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {cell!r}")
-    if cell in _FUSED:
-        made: torch.nn.Module = _FUSED[cell](input_size, hidden_size, **options)
-        return made
-    return OneWay(cell, input_size, hidden_size, **options)
+    if cell == "lstm_1997" or cell == "lstm_peephole":
+        return OneWay(cell, input_size, hidden_size, **options)
+    made: torch.nn.Module = _FUSED[cell](input_size, hidden_size, **options)
+    return made
 
 
 class Bidirectional(torch.nn.Module):
@@ -114,7 +116,7 @@ class Bidirectional(torch.nn.Module):
         self.forward_layer, self.reverse_layer = forward_layer, reverse_layer
 
     @classmethod
-    def of(cls, cell: str, input_size: int, hidden_size: int, **options: Any) -> Bidirectional:
+    def of(cls, cell: Cell, input_size: int, hidden_size: int, **options: Any) -> Bidirectional:
         """Make both layers from a cell's name, one of CELLS, with the options that its layer takes."""
         return cls(*(layer_of(cell, input_size, hidden_size, **options) for _ in range(2)))
 
@@ -147,6 +149,9 @@ class Bidirectional(torch.nn.Module):
         back, first_step = self.reverse_layer(turned, second, lengths=lengths)
         return torch.cat([ahead, flip(back, lengths)], -1), (last, first_step)
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class Stacked(torch.nn.Module):
     """L bidirectional layers, each over both halves of the one below.
@@ -165,7 +170,7 @@ class Stacked(torch.nn.Module):
     @classmethod
     def of(
         cls,
-        cell: str,
+        cell: OneWayCell,
         input_size: int,
         hidden_size: int,
         num_layers: int,
@@ -211,7 +216,7 @@ class Article(torch.nn.Module):
         self.both, self.second = both, second
 
     @classmethod
-    def of(cls, cell: str, input_size: int, hidden_size: int, output_size: int, **options: Any) -> Article:
+    def of(cls, cell: Cell, input_size: int, hidden_size: int, output_size: int, **options: Any) -> Article:
         """Make all three chains from a cell's name."""
         both = Bidirectional.of(cell, input_size, hidden_size, **options)
         return cls(both, layer_of(cell, both.output_size, output_size, **options))

@@ -8,7 +8,7 @@ business of the loop.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -205,7 +205,7 @@ class RNNCell(Cell, torch.nn.RNNCell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         device: Any = None,
         dtype: Any = None,
         *,

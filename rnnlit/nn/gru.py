@@ -6,7 +6,7 @@ B batch, T steps, I inputs, H hidden, L layers, D directions;   blocks r z n.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from rnnlit.nn.layer import Layer
 from rnnlit.nn.row import Row, run_scan, scan_gru
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
+from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.private_torch import follows
@@ -135,6 +136,10 @@ class GRU(Layer, torch.nn.GRU):
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]
+
+    if TYPE_CHECKING:
+        __call__: Call[Tensor, States]
+        forward: Call[Tensor, States]  # type: ignore[assignment]
 
 
 def _on_cpu_alone(x: Tensor) -> bool:

@@ -6,7 +6,7 @@ B batch, T steps, I inputs, H hidden, L layers, D directions;   gates i f g o.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from rnnlit.nn.layer import Layer
 from rnnlit.nn.row import Row, run_scan, scan_lstm
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
+from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_biases, check_variants, reset_biases
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.private_torch import autocasts, has_lstm
@@ -164,3 +165,7 @@ class LSTM(Layer, torch.nn.LSTM):
             return [h], last
         c = cell_states(weights, self.bias, x, h, h0, c0)
         return [h, c if padding is None else c.masked_fill(padding.mask, 0)], last
+
+    if TYPE_CHECKING:
+        __call__: Call[tuple[Tensor, Tensor], States]
+        forward: Call[tuple[Tensor, Tensor], States]  # type: ignore[assignment]

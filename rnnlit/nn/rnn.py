@@ -6,7 +6,7 @@ B batch, T steps, I inputs, H hidden, L layers, D directions;   no gates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from rnnlit.nn.fused import flag_padding
 from rnnlit.nn.layer import Layer
 from rnnlit.nn.row import Row, run_scan, scan_rnn
 from rnnlit.nn.row import States as RowStates
+from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.sequences_torch import last_state
@@ -61,7 +62,7 @@ class RNN(Layer, torch.nn.RNN):
         input_size: int,
         hidden_size: int | Sequence[int],
         num_layers: int = 1,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
@@ -113,3 +114,7 @@ class RNN(Layer, torch.nn.RNN):
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]
+
+    if TYPE_CHECKING:
+        __call__: Call[Tensor, States]
+        forward: Call[Tensor, States]  # type: ignore[assignment]

@@ -25,7 +25,7 @@ Tokens are numbered as in `rnnlit.tasks.tokens`; targets hold neither start nor 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack, get_args
 
 import numpy as np
 import torch
@@ -330,8 +330,10 @@ class EncoderDecoder(torch.nn.Module):
         in `rnnlit.search`. Dropout is off, and no gradient is kept.
         """
         if check_size("beam", beam) > 1:
-            options = {"beam": beam, "length_penalty": length_penalty}
-            found = self.n_best(source, source_lengths, n=1, max_length=max_length, **options)
+            found = self.n_best(
+                source, source_lengths, n=1, max_length=max_length, beam=beam,
+                length_penalty=length_penalty,
+            )  # fmt: skip
             return [hypotheses[0] for hypotheses in found]
         with evaluating(self):
             state = self.encode(source, source_lengths)
@@ -384,7 +386,7 @@ class EncoderDecoder(torch.nn.Module):
         if self.attention is None:
             raise ValueError("attention: expected a model that has it, got None")
         with evaluating(self):
-            output: Output = self(source, source_lengths, target, target_lengths)
+            output = self(source, source_lengths, target, target_lengths)
         return output.weights  # type: ignore[return-value]
 
     def _attentional(self, h: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
@@ -412,3 +414,6 @@ class EncoderDecoder(torch.nn.Module):
         """Check a batch of targets."""
         V, device = self.vocabularies[1], self.output.weight.device
         return check_tokens("target", target, lengths, V, device, least=STOP + 1, batch=batch)
+
+    if TYPE_CHECKING:
+        __call__ = forward
