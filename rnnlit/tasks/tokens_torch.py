@@ -1,4 +1,4 @@
-"""Batches of tokens for torch: the check at the door, and teacher forcing's two views of a target.
+"""Batches of tokens for torch: their check, and teacher forcing's two views of a target.
 
 T steps, B sequences. The numbers of the tokens are those of `rnnlit.tasks.tokens`. This module imports torch.
 """

@@ -5,7 +5,7 @@ transpose the matrices, keep one bias or two, and pass the state as (h, c) or (c
 does what, `table` prints it, and the converters read the order of the gates from it. The gate that Keras and
 ONNX call c is the candidate g of an LSTM, and what they call h is the candidate n of a GRU.
 
-Keras and flax have one bias where there are two here. On the way out the two are summed. On the way back the
+Keras and flax have one bias where there are two here. On export the two are summed. On import the
 sum becomes bias_ih and bias_hh is zero: the cell computes the same from other arrays. In a GRU with the reset
 gate after the product, the candidate's two biases can't be summed, and both are kept.
 

@@ -1,4 +1,4 @@
-"""What all cells share of their way through time: padding, and the products over all steps.
+"""What the loops over time share in all cells: padding, and the products over all steps.
 
 B batch, T steps, I inputs, H hidden, G = H times the number of gates.
 

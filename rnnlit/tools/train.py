@@ -111,7 +111,7 @@ def fit(
     processes   where many processes train as one (`processes_torch.start`): all call `fit` alike, the first
                 reads and writes the files, and all go by its rows
 
-    FloatingPointError, naming the step: a metric that is not finite. ValueError, TypeError: at the door.
+    FloatingPointError, naming the step: a metric that is not finite. ValueError, TypeError: a bad argument.
     FileNotFoundError: nothing to resume from.
     """
     _check_arguments(step, batches, steps, every, patience, mode, checkpoint, resume, state, rng)

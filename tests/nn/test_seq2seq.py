@@ -604,7 +604,8 @@ def test_the_n_best_are_those_of_all_targets(kind):
 def test_n_best_begins_with_what_decode_gives_and_is_in_the_order_of_its_scores(alpha):
     net, (source, _) = model("additive"), draw()
     options = dict(max_length=6, beam=5, length_penalty=alpha)
-    one, several = net.decode(source, SOURCE_LENGTHS, **options), net.n_best(source, SOURCE_LENGTHS, n=3, **options)
+    one = net.decode(source, SOURCE_LENGTHS, **options)
+    several = net.n_best(source, SOURCE_LENGTHS, n=3, **options)
     for best, hypotheses in zip(one, several, strict=True):
         assert len(hypotheses) == 3
         np.testing.assert_array_equal(hypotheses[0].tokens, best.tokens)
