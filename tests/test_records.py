@@ -120,11 +120,22 @@ def test_curves_have_as_many_points_as_the_record_names():
 def test_ratios_of_the_numpy_cells_are_those_of_their_times():
     """Each is a median, so they need not agree to the last digit."""
     rows = record("numpy_cells")["rows"]
-    assert len(rows) == 12 and {row["cell"] for row in rows} == {"rnn", "gru", "lstm", "birnn"}
+    cells = {"rnn", "gru", "lstm", "lstm_in_place", "birnn"}
+    assert len(rows) == 15 and {row["cell"] for row in rows} == cells
     for row in rows:
         whole = (row["forward_ms"] + row["backward_ms"]) / row["products_ms"]
         assert row["quartiles"][0] <= row["ratio"] <= row["quartiles"][1]
         assert abs(whole / row["ratio"] - 1) < 0.1
+
+
+def test_numpy_cells_stay_within_what_readable_source_may_cost():
+    barred = [row for row in record("numpy_cells")["rows"] if "bar" in row]
+    assert [row["bar"] for row in barred] == [1.7, 1.45, 1.25, 1.9, 1.4, 1.3]
+    assert [row for row in barred if row["ratio"] > row["bar"]] == []
+    for row in record("numpy_cells")["forward_over_step"]:
+        for name in ("forward", "in_place"):
+            low, high = row[name]["quartiles"]
+            assert low <= row[name]["ratio"] <= high
 
 
 @pytest.mark.parametrize("name", ["nn_lstm", "nn_variants"])
