@@ -33,8 +33,9 @@ def show(*objects: Any, brief: bool = False) -> Source:
 
     Comments for tools (`noqa`, `type: ignore`, `fmt: skip`) are left out. brief=True shows a function
     as it would stand in a text: without annotations, without the lines that call a `check_...`, and
-    with its docstring down to the last equation. What a check returns are the function's arguments
-    in one form (`lengths` as an array, a missing state as zeros), so the rest reads on without it.
+    with its docstring down to the last equation. Where a check returns the function's own arguments in
+    one form (`lengths` as an array, a missing state as zeros), the rest reads on without it; a check
+    whose result has a name of its own stays.
 
     TypeError: an object that was not written in a Python file, such as a NumPy function; with brief,
     one that is no function.
@@ -82,9 +83,9 @@ def _shorten(text: str) -> str:
         start = first.end_lineno or first.lineno
     else:
         start = first.lineno - 1
-    hidden = {
-        row for line in body if _is_check(line) for row in range(line.lineno, (line.end_lineno or 0) + 1)
-    }
+    arguments = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    checks = [line for line in body if _is_check(line, arguments)]
+    hidden = {row for line in checks for row in range(line.lineno, (line.end_lineno or 0) + 1)}
     rest = [line for row, line in enumerate(lines[start:], start + 1) if row not in hidden]
     while rest and not rest[0].strip():
         rest.pop(0)
@@ -112,9 +113,11 @@ def _equations(docstring: str) -> str:
     return f"{kept}\n" if "\n" in kept else kept
 
 
-def _is_check(statement: ast.stmt) -> bool:
-    """Tell whether a statement is a call of a function check_..., its result named or not."""
+def _is_check(statement: ast.stmt, arguments: set[str]) -> bool:
+    """Tell whether a statement calls a function check_..., and gives its result no name but arguments'."""
     value = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    named = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
     function = value.func if isinstance(value, ast.Call) else None
     name = getattr(function, "id", getattr(function, "attr", ""))
-    return name.lstrip("_").startswith("check_")
+    return name.lstrip("_").startswith("check_") and named <= arguments

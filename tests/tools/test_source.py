@@ -39,11 +39,12 @@ def example(x: np.ndarray, y: int = 2, *rest: int, scale: float = 1.0, **options
         y,
     )
     tools.check_one(x)
+    z = tools.check_one(x)
     a = lambda: scale * x  # (B,)  # noqa: E731
 
     # fmt: off
     b = (a()   # type: ignore[operator]
-         + y)
+         + y + z)
     # fmt: on
     text = "# noqa is no comment here"
     return b, text, rest, options  # fmt: skip
@@ -61,10 +62,11 @@ def example(x, y=2, *rest, scale=1.0, **options):
 
         b = a + y
     """
+    z = tools.check_one(x)
     a = lambda: scale * x  # (B,)
 
     b = (a()
-         + y)
+         + y + z)
     text = "# noqa is no comment here"
     return b, text, rest, options'''
 
