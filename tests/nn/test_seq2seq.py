@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from rnnlit import attention, gru, search
-from rnnlit.nn.seq2seq import EncoderDecoder, State
+from rnnlit.nn.decoder import State
+from rnnlit.nn.seq2seq import EncoderDecoder
 from rnnlit.tasks.tokens import PAD, START, STOP
 from rnnlit.tasks.tokens_torch import shift
 from rnnlit.tasks.translation import ENGLISH, FRENCH, sentences
