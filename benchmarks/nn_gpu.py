@@ -37,9 +37,10 @@ from torch.nn.functional import layer_norm, linear
 
 from rnnlit import dropout_lstm, lstm, lstm_peephole, nn
 from rnnlit.nn.gpu import graph
-from rnnlit.nn.gpu.way import GRAPHS, TRITON, tried
-from rnnlit.nn.scan import scans
-from rnnlit.nn.scan.scans import LSTMOptions, Norm
+from rnnlit.nn.gpu.dispatch import TRITON, tried
+from rnnlit.nn.gpu.graph import GRAPHS
+from rnnlit.nn.row import run_scan
+from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 
 SIZE, SMALL = (256, 64, 512), (9, 3, 20)  # T, B, H; as many inputs as H
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -67,7 +68,8 @@ def way(name: str) -> Iterator[None]:
 def reference(name: str, rng: np.random.Generator, dtype: torch.dtype) -> tuple[list[Any], Arrays, Arrays]:
     """Arguments of a scan, the gradients of h and c, and what the reference makes of them, in float64.
 
-    The arguments: gates, weight_hh, h0, c0, and the six options up to the peepholes.
+    The arguments: those of `Inputs` from x to the peepholes, with W_ih = 1, which the reference takes too, so
+    that the gradient of the sums is the input's.
     """
     T, B, H = 17, 5, 37
 
@@ -75,28 +77,27 @@ def reference(name: str, rng: np.random.Generator, dtype: torch.dtype) -> tuple[
         return torch.tensor(rng.normal(size=shape)).to(dtype).double().numpy()
 
     peephole = draw(3, H) / 8  # by a power of two, which no dtype rounds
-    # The reference takes gates = W x with W = 1, so that their gradient is the input's.
     eye, zero = np.eye(4 * H), np.zeros(4 * H)
-    gates, weight, h0, c0 = draw(T, B, 4 * H), draw(4 * H, H) / 8, draw(B, H), draw(B, H)
+    x, weight, h0, c0 = draw(T, B, 4 * H), draw(4 * H, H) / 8, draw(B, H), draw(B, H)
     outer = [draw(T, B, H) for _ in range(2)]
-    options: list[Any] = [None] * 6
+    options: list[Any] = [None] * 5
     if name == "peephole":
         cell, params, more = lstm_peephole, lstm_peephole.Params(eye, weight, zero, zero, *peephole), []
-        options[5] = peephole
+        options[4] = peephole
     elif name == "dropout":
         m_h = np.broadcast_to((draw(1, B, H) > 0) * 2.0, (T, B, H)).copy()
-        m_g, m_c = ((draw(T, B, H) > 0) * 2.0 for _ in range(2))
+        m_g = (draw(T, B, H) > 0) * 2.0
         z_h, z_c = ((draw(T, B, H) > 0.5) * 1.0 for _ in range(2))
         cell, params = dropout_lstm, lstm.Params(eye, weight, zero, zero)
-        more = [dropout_lstm.Masks(h=m_h, g=m_g, c=m_c, zoneout_h=z_h, zoneout_c=z_c)]
-        options[:5] = m_h[:1], m_g, m_c, z_h, z_c
+        more = [dropout_lstm.Masks(h=m_h, g=m_g, zoneout_h=z_h, zoneout_c=z_c)]
+        options[:4] = m_h[:1], m_g, z_h, z_c
     else:
         cell, params, more = lstm, lstm.Params(eye, weight, zero, zero), []
-    run = cell.forward(params, gates, *more, h0, c0)
+    run = cell.forward(params, x, *more, h0, c0)
     grads = cell.backward(params, run, *outer)
     wanted = [run.h, run.c, grads.x, grads.params.weight_hh, grads.h0, grads.c0]
     wanted += [np.stack(grads.params[4:])] if name == "peephole" else []
-    return [gates, weight, h0, c0, *options], outer, wanted
+    return [x, eye, weight, None, h0, c0, *options], outer, wanted
 
 
 def off_by(ours: list[torch.Tensor], wanted: Arrays) -> float:
@@ -111,8 +112,11 @@ def off_by(ours: list[torch.Tensor], wanted: Arrays) -> float:
 def scanned(arguments: list[Any], outer: Arrays, dtype: torch.dtype, device: str) -> list[torch.Tensor]:
     """Values and gradients of our scan."""
     tensors = [None if a is None else torch.tensor(a).to(device, dtype) for a in arguments]
-    leaves = [x.requires_grad_() for x in (*tensors[:4], tensors[9]) if x is not None]
-    states = scans.lstm(*tensors[:4], LSTMOptions(*tensors[4:]))
+    inputs = Inputs(*tensors)
+    leaves = [x for x in (inputs.x, inputs.weight_hh, inputs.h0, inputs.c0, inputs.peephole) if x is not None]
+    for leaf in leaves:
+        leaf.requires_grad_()
+    states = run_scan(ScanLSTM, inputs)
     gradients = [torch.tensor(d).to(device, dtype) for d in outer]
     return [*states, *torch.autograd.grad(states, leaves, gradients)]
 
@@ -125,12 +129,13 @@ def normed(rng: np.random.Generator, dtype: torch.dtype, device: str) -> float:
     drawn[1] /= 8
     drawn[4], drawn[6] = 1 + drawn[4] / 8, 1 + drawn[6] / 8
     ours, theirs = ([x.to(where).requires_grad_() for x in drawn] for where in (device, torch.float64))
-    options = LSTMOptions(norm_h=Norm(*ours[4:6]), norm_c=Norm(*ours[6:]))
-    states = scans.lstm(*ours[:4], options)
+    x, weight, h, c, *norms = ours
+    norms = dict(zip(("gain_h", "shift_h", "gain_c", "shift_c"), norms, strict=True))
+    states = run_scan(ScanLSTM, Inputs(x, torch.eye(4 * H).to(x), weight, None, h, c, **norms))
 
-    gates, weight, h, c, gain_h, shift_h, gain_c, shift_c = theirs
+    sums, weight, h, c, gain_h, shift_h, gain_c, shift_c = theirs
     hs, cs = [], []
-    for a in gates:
+    for a in sums:
         i, f, g, o = (a + layer_norm(linear(h, weight), gain_h.shape, gain_h, shift_h)).chunk(4, 1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(layer_norm(c, gain_c.shape, gain_c, shift_c))
@@ -225,7 +230,7 @@ def compare(runs: dict[str, Callable[[], None]], args: argparse.Namespace) -> di
         against[key] = {"ratio": round(ratio, 3), "quartiles": [round(low, 3), round(high, 3)], "ms": ms}
     found = {"rounds": len(times["ours"]), "ours_ms": round(1e3 * statistics.median(times["ours"]), 3)}
     return found | {
-        "graphs": len(graph.ON_CUDA.pairs),
+        "graphs": len(graph.ON_CUDA.recordings),
         "against": against,
         "meets": {key: against[key]["ratio"] <= aim for key, aim in AIMS.items()},
     }

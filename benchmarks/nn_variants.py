@@ -42,9 +42,8 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
 from rnnlit import nn
-from rnnlit.nn.scan.matmul import Product
-from rnnlit.nn.scan.steps import block_size
-from rnnlit.nn.scan.sums import WeightGradient
+from rnnlit.nn.scan.products import Product, WeightGradient
+from rnnlit.nn.scan.steps import blocks_of
 
 SIZES = [(100, 1, 8), (100, 32, 128), (100, 64, 256), (200, 32, 512)]  # T, B, H; as many inputs as H
 STEPS = [64, 128, 256, 512, 1024, 2048, 4096, 8192]
@@ -131,18 +130,18 @@ def products(layer: torch.nn.Module, x: Tensor, backward: bool) -> Callable[[], 
     w_ih, w_hh = (weight.detach() for weight in layer.all_weights[0][:2])
     x, (T, B, _) = x.detach(), x.shape
     h, da = x.new_zeros(B, w_hh.shape[1]), x.new_zeros(T, B, w_hh.shape[0])
-    size = block_size(T, B, x.device)
-    blocks = [slice(start, start + size) for start in range(0, T, size)]
+    blocks = [slice(start, end) for start, end in blocks_of(T, B, x.device)]
+    rows = blocks[0].stop * B
 
     def run() -> None:
-        of_input, step = Product(w_ih, size * B, len(blocks)), Product(w_hh, B, T)
+        of_input, step = Product(w_ih, rows, len(blocks)), Product(w_hh, B, T)
         for block in blocks:
             of_input.times(x[block].flatten(0, 1))
         for _ in range(T):
             step.times(h)
         if not backward:
             return
-        of_input, step = Product(w_ih.t(), size * B, len(blocks)), Product(w_hh.t(), B, T)
+        of_input, step = Product(w_ih.t(), rows, len(blocks)), Product(w_hh.t(), B, T)
         for t in range(T):
             step.times(da[t])
         gradients = [WeightGradient(w, True) for w in (w_ih, w_hh)]

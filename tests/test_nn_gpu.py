@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlit.nn.scan import scans
-
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "nn_gpu.py"
 
 
@@ -66,21 +64,21 @@ def test_what_is_wrong_is_not_timed(what, fault, nn_gpu, tmp_path, monkeypatch):
     """A scan that is off by a thousandth, or whose gradients are."""
     marks = {
         "peephole": lambda o: o.peephole is not None,
-        "dropout": lambda o: o.mask_c is not None,
-        "layer_norm": lambda o: o.norm_c is not None,
-        "plain": lambda o: all(x is None for x in o),
+        "dropout": lambda o: o.mask_g is not None,
+        "layer_norm": lambda o: o.gain_c is not None,
+        "plain": lambda o: all(x is None for x in o[6:]),
     }
 
-    def wrong(gates, weight_hh, h0, c0, options):
-        h, c = right(gates, weight_hh, h0, c0, options)
-        if not marks[what](options):
+    def wrong(scan, inputs):
+        h, c = right(scan, inputs)
+        if not marks[what](inputs):
             return h, c
         if fault == "gradient":
             return h, c + 1e-3 * (c - c.detach())
         return h, c * (1.001 if fault == "value" else torch.nan)
 
-    right = scans.lstm
-    monkeypatch.setattr(scans, "lstm", wrong)
+    right = nn_gpu.run_scan
+    monkeypatch.setattr(nn_gpu, "run_scan", wrong)
     output = tmp_path / "nn_gpu.json"
     with pytest.raises(SystemExit, match=rf"^{what}, torch.float64, ours: off by .* nothing is timed"):
         nn_gpu.main(["--device", "cpu", "--quick", "--output", str(output)])

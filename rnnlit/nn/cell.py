@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rnnlit.nn.dropin import DropIn, proxied
-from rnnlit.nn.row import Row, run_scan, scan_gru, scan_lstm, scan_rnn
+from rnnlit.nn.row import Row, scan_gru, scan_lstm, scan_rnn
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
     BLOCKS,
@@ -161,8 +161,7 @@ class LSTMCell(Cell, torch.nn.LSTMCell):
         own = {"forget_bias": self.forget_bias, "chrono": self.chrono}
         return super().extra_repr() + "".join(f", {k}={v}" for k, v in own.items() if v is not None)
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_lstm, row, self.variants, *states)
+    _scan = scan_lstm
 
 
 class GRUCell(Cell, torch.nn.GRUCell):
@@ -189,8 +188,7 @@ class GRUCell(Cell, torch.nn.GRUCell):
         super().__init__(I, H, bias, device, dtype)
         add_parameters(self, self.variants, self.mode, self.weight_hh)
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_gru, row, self.variants, *states)
+    _scan = scan_gru
 
 
 class RNNCell(Cell, torch.nn.RNNCell):
@@ -217,5 +215,4 @@ class RNNCell(Cell, torch.nn.RNNCell):
         super().__init__(I, H, bias, nonlinearity, device, dtype)
         add_parameters(self, self.variants, self.mode, self.weight_hh)
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_rnn, row, self.variants, *states, relu=self.nonlinearity == "relu")
+    _scan = scan_rnn

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.fused import steps_and_batch
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row, run_scan, scan_gru
+from rnnlit.nn.row import Row, scan_gru
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.types import Call
@@ -123,8 +123,7 @@ class GRU(Layer, torch.nn.GRU):
         trains, H = gradient_wanted(x, weight), weight.shape[1]
         return T >= LEAST_STEPS and (trains or B * H * H >= LEAST_PRODUCT)
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_gru, row, self.variants, *states)
+    _scan = scan_gru
 
     def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
         """The states (T, B, H) of one layer and direction, and its last state (B, H).

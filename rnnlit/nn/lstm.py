@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.fused import SHUT, cell_states, flag_padding
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row, run_scan, scan_lstm
+from rnnlit.nn.row import Row, scan_lstm
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.types import Call
@@ -146,8 +146,7 @@ class LSTM(Layer, torch.nn.LSTM):
                 return "autocast"
         return super()._instead(x, batch_first)
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_lstm, row, self.variants, *states)
+    _scan = scan_lstm
 
     def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
         """The states of one layer and direction: h (T, B, N), c (T, B, H) if asked for; and the last h and c.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.fused import flag_padding
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row, run_scan, scan_rnn
+from rnnlit.nn.row import Row, scan_rnn
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
@@ -99,8 +99,7 @@ class RNN(Layer, torch.nn.RNN):
     def _packs(self, x: Tensor) -> bool:
         return x.is_cuda or not torch.is_grad_enabled()
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
-        return run_scan(scan_rnn, row, self.variants, *states, relu=self.nonlinearity == "relu")
+    _scan = scan_rnn
 
     def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
         """The states (T, B, H) of one layer and direction, and its last state (B, H)."""

@@ -1,23 +1,23 @@
 """One layer and direction of a varied layer: its masks, and its scan.   B batch, T steps, I inputs, H hidden.
 
 `prepare` does what works outside the recurrence, for the fused kernels and for the scans alike. `scan_lstm`,
-`scan_gru` and `scan_rnn` turn `Variants` into the options of `rnnlit.nn.scan`. Cells use them with T = 1.
+`scan_gru` and `scan_rnn` turn `Variants` into the `Inputs` of `rnnlit.nn.scan`. Cells use them with T = 1.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from rnnlit.dropout_torch import mask
-from rnnlit.nn.scan import scans
+from rnnlit.nn.fused import flag_padding
+from rnnlit.nn.scan import gru, lstm, rnn
+from rnnlit.nn.scan.steps import gradient_wanted, join
 from rnnlit.nn.variants import PEEPHOLES, Variants
-from rnnlit.tools.private_torch import apart, autocasts, draws_apart, exports, traced
+from rnnlit.tools.private_torch import apart, autocasts, draws_apart, exports, follows, traced
 from rnnlit.tools.sequences_torch import Padding, last_state
 
 
@@ -74,92 +74,75 @@ def masks(row: Row, variants: Variants, H: int) -> dict[str, Tensor | None]:
     }
 
 
-def norm_of(row: Row, name: str) -> scans.Norm:
-    """A layer normalisation's parameters."""
-    return scans.Norm(row.extra[f"norm_gain_{name}"], row.extra[f"norm_shift_{name}"])
+def norm_of(row: Row, name: str) -> tuple[Tensor, Tensor]:
+    """A layer normalisation's gain and shift."""
+    return row.extra[f"norm_gain_{name}"], row.extra[f"norm_shift_{name}"]
 
 
-def normed(x: Tensor, weight: Tensor, bias: Tensor | None, *norms: scans.Norm) -> scans.Affine:
-    """LN(W x) + b, still to be computed; each norm has its own part of the sums."""
-    gain, shift = (_together(one) for one in ([norm.gain for norm in norms], [norm.shift for norm in norms]))
-    parts = tuple(len(norm.gain) for norm in norms)
-    return scans.Affine(x, weight, shift if bias is None else shift + bias, gain, parts)
+def with_shift(bias: Tensor | None, *norms: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """The gain and the bias of  LN(W x) + b,  where each of the norms has its own part of the sums."""
+    gain, shift = (join(one) for one in zip(*norms, strict=True))
+    return gain, shift if bias is None else shift + bias
 
 
-def _together(parts: list[Tensor]) -> Tensor:
-    """All in one; and a single one itself, for the gradient of torch.cat is a view of what comes back."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def scan_lstm(row: Row, variants: Variants, h0: Tensor, c0: Tensor) -> States:
-    """The states h and c of a row of an LSTM.   h0, c0 (B, H)
+def scan_lstm(module: Any, row: Row, *states: Tensor) -> States:
+    """The states h and c of a layer and direction of an LSTM.   states: h0, c0 (B, H)
 
     With layer_norm, as Ba et al. (2016):  a = LN(W_ih x) + LN(W_hh h) + b,  h' = o tanh(LN(c')).
+    module: the layer or cell, which knows its variants
     """
     weight_ih, weight_hh, *biases = row.weights
-    bias = biases[0] + biases[1] if biases else None
-    norm_h = norm_c = None
-    gates: Tensor | scans.Affine
-    if variants.layer_norm:
-        gates = normed(row.x, weight_ih, bias, norm_of(row, "ih"))
-        norm_h, norm_c = norm_of(row, "hh"), norm_of(row, "c")
-    else:
-        gates = scans.Affine(row.x, weight_ih, bias)
-    m = masks(row, variants, weight_hh.shape[1])
-    options = scans.LSTMOptions(
-        mask_h=m["h"],
-        mask_g=m["candidate"],
-        keep_h=m["keep_h"],
-        keep_c=m["keep_c"],
-        peephole=torch.stack([row.extra[name] for name in PEEPHOLES]) if variants.peephole else None,
-        norm_h=norm_h,
-        norm_c=norm_c,
-    )
-    return ended(scans.lstm(gates, weight_hh, h0, c0, options), row.padding)
+    bias, (h0, c0) = biases[0] + biases[1] if biases else None, states
+    m = masks(row, module.variants, weight_hh.shape[1])
+    inputs = lstm.Inputs(row.x, weight_ih, weight_hh, bias, h0, c0, m["h"], m["candidate"])
+    inputs = inputs._replace(keep_h=m["keep_h"], keep_c=m["keep_c"])
+    if module.variants.peephole:
+        inputs = inputs._replace(peephole=torch.stack([row.extra[name] for name in PEEPHOLES]))
+    if module.variants.layer_norm:
+        gain_x, bias = with_shift(bias, norm_of(row, "ih"))
+        (gain_h, shift_h), (gain_c, shift_c) = norm_of(row, "hh"), norm_of(row, "c")
+        inputs = inputs._replace(bias=bias, gain_x=gain_x, gain_h=gain_h, shift_h=shift_h)
+        inputs = inputs._replace(gain_c=gain_c, shift_c=shift_c)
+    return ended(run_scan(lstm.ScanLSTM, inputs), row.padding)
 
 
-def scan_gru(row: Row, variants: Variants, h0: Tensor) -> States:
-    """The states h of a row of a GRU.   h0 (B, H)
+def scan_gru(module: Any, row: Row, *states: Tensor) -> States:
+    """The states h of a layer and direction of a GRU.   states: h0 (B, H)
 
     With layer_norm, as Ba et al. (2016): LN(W_ih x) and LN(W_hh h), blocks r and z together, n apart; then
     the biases.
+    module: the layer or cell, which knows its variants
     """
     weight_ih, weight_hh, *biases = row.weights
-    H = weight_hh.shape[1]
-    bias_ih, bias_hh = biases or (None, None)
-    norm_rz = norm_n = None
-    gates: Tensor | scans.Affine
-    if variants.layer_norm:
-        gates = normed(row.x, weight_ih, bias_ih, norm_of(row, "ih_rz"), norm_of(row, "ih_n"))
-        norm_rz, norm_n = norm_of(row, "hh_rz"), norm_of(row, "hh_n")
-    else:
-        gates = scans.Affine(row.x, weight_ih, bias_ih)
-    m = masks(row, variants, H)
-    options = scans.GRUOptions(m["h"], m["candidate"], m["keep_h"], norm_rz, norm_n)
-    h = scans.gru(gates, weight_hh, bias_hh, h0, options, reset_after=not variants.reset_before)
-    return ended((h,), row.padding)
+    (bias, bias_hh), (h0,) = biases or (None, None), states
+    m, reset_after = masks(row, module.variants, weight_hh.shape[1]), not module.variants.reset_before
+    inputs = gru.Inputs(row.x, weight_ih, weight_hh, bias, bias_hh, h0, reset_after)
+    inputs = inputs._replace(mask_h=m["h"], mask_n=m["candidate"], keep_h=m["keep_h"])
+    if module.variants.layer_norm:
+        gain_x, bias = with_shift(bias, norm_of(row, "ih_rz"), norm_of(row, "ih_n"))
+        (gain_rz, shift_rz), (gain_n, shift_n) = norm_of(row, "hh_rz"), norm_of(row, "hh_n")
+        inputs = inputs._replace(bias=bias, gain_x=gain_x, gain_rz=gain_rz, shift_rz=shift_rz)
+        inputs = inputs._replace(gain_n=gain_n, shift_n=shift_n)
+    return ended(run_scan(gru.ScanGRU, inputs), row.padding)
 
 
-def scan_rnn(row: Row, variants: Variants, h0: Tensor, *, relu: bool = False) -> States:
-    """The states h of a row of a plain network.   h0 (B, H)
+def scan_rnn(module: Any, row: Row, *states: Tensor) -> States:
+    """The states h of a layer and direction of a plain network.   states: h0 (B, H)
 
     With layer_norm, as Ba et al. (2016):  h' = tanh(LN(W_ih x + W_hh h) + b).
+    module: the layer or cell, which knows its variants and its nonlinearity
     """
-    weight_ih, weight_hh, *biases = row.weights
-    bias = biases[0] + biases[1] if biases else None
-    norm = None
-    gates: Tensor | scans.Affine
-    if variants.layer_norm:
-        gates, norm = scans.Affine(row.x, weight_ih), norm_of(row, "a")
-        norm = norm if bias is None else norm._replace(shift=norm.shift + bias)
-    else:
-        gates = scans.Affine(row.x, weight_ih, bias)
-        if row.padding is not None and relu:
-            # at the padding a relu could grow past all bounds
-            gates = linear(row.x, weight_ih, bias).masked_fill(row.padding.mask, -math.inf)
-    m = masks(row, variants, weight_hh.shape[1])
-    options = scans.RNNOptions(mask_h=m["h"], keep_h=m["keep_h"], norm=norm)
-    return ended((scans.rnn(gates, weight_hh, h0, options, relu=relu),), row.padding)
+    x, (weight_ih, weight_hh, *biases), relu = row.x, row.weights, module.nonlinearity == "relu"
+    bias, (h0,) = biases[0] + biases[1] if biases else None, states
+    gain = shift = None
+    if module.variants.layer_norm:
+        (gain, shift), bias = with_shift(bias, norm_of(row, "a")), None
+    elif row.padding is not None and relu:
+        # there a relu could grow past all bounds, so it is shut by more than any state can outweigh
+        x, weight_ih = flag_padding(x, weight_ih, [-torch.finfo(weight_ih.dtype).max / 2], row.padding)
+    m = masks(row, module.variants, weight_hh.shape[1])
+    inputs = rnn.Inputs(x, weight_ih, weight_hh, bias, h0, relu, m["h"], m["keep_h"], gain, shift)
+    return ended(run_scan(rnn.ScanRNN, inputs), row.padding)
 
 
 def ended(states: Sequence[Tensor], padding: Padding | None) -> States:
@@ -168,29 +151,30 @@ def ended(states: Sequence[Tensor], padding: Padding | None) -> States:
     return list(states) if padding is None else [s.masked_fill(padding.mask, 0) for s in states], last
 
 
-def run_scan(
-    scan: Callable[..., States], row: Row, variants: Variants, *states: Tensor, **options: Any
-) -> States:
-    """Call one of the scans above in the weights' own precision, autocast or not.
+def run_scan(scan: Any, inputs: Any) -> Any:
+    """Run one of the scans of `rnnlit.nn.scan`, in the weights' own precision, autocast or not.
 
-    torch.compile would unroll the loop over the steps, so it leaves a scan of more than one as it is.
-    torch.export does unroll it.
+    scan: its autograd function;   inputs: its `Inputs`  ->  the states (T, B, H)
+
+    Where torch records or transforms operations, the scan's loop runs instead. But torch.compile, which would
+    unroll a loop over several steps, leaves the scan as it is; torch.export has to unroll it.
     """
-    compiles = torch.compiler.is_compiling() and not exports()
-    run = _run_apart if compiles and row.x.shape[0] > 1 else _run
-    return run(scan, row, variants, *states, **options)
+    x, dtype = inputs.x, inputs.weight_hh.dtype
+    if torch.compiler.is_compiling() and not exports() and len(x) > 1:
+        return _run_apart(scan, inputs)
+    if autocasts(x):
+        names = [name for name in ("x", "h0", "c0") if name in inputs._fields]
+        with torch.autocast(x.device.type, enabled=False):
+            in_dtype = {name: getattr(inputs, name).to(dtype) for name in names}
+            return run_scan(scan, inputs._replace(**in_dtype))
+    if follows() or inputs.h0.numel() == 0:
+        return scan.loop(inputs._replace(x=traced(x)))
+    keeps = gradient_wanted(*inputs)
+    if x.is_cuda:
+        from rnnlit.nn.gpu.dispatch import run  # of no use elsewhere
+
+        return run(scan, keeps, inputs)
+    return scan.apply(keeps, *inputs)
 
 
-def _run(
-    scan: Callable[..., States], row: Row, variants: Variants, *states: Tensor, **options: Any
-) -> States:
-    row = row._replace(x=traced(row.x))
-    if not autocasts(row.x):
-        return scan(row, variants, *states, **options)
-    dtype = row.weights[1].dtype
-    with torch.autocast(row.x.device.type, enabled=False):
-        states = tuple(state.to(dtype) for state in states)
-        return scan(row._replace(x=row.x.to(dtype)), variants, *states, **options)
-
-
-_run_apart = apart(_run)
+_run_apart = apart(run_scan)

@@ -167,3 +167,24 @@ def _try_lstm(dtype: torch.dtype, trains: bool) -> None:
             _tried[dtype, trains] = True
         except RuntimeError:
             _tried[dtype, trains] = False
+
+
+def pack(weight: Tensor, batch: int) -> Tensor | None:
+    """The weights (N, K) as oneDNN wants them for products with (batch, K); None where it has none."""
+    mkldnn = torch.ops.mkldnn
+    names = ("_reorder_linear_weight", "_linear_pointwise")
+    there = torch.backends.mkldnn.is_available() and all(hasattr(mkldnn, name) for name in names)
+    if not there or weight.dtype != torch.float32 or weight.device.type != "cpu":
+        return None
+    try:
+        packed: Tensor = mkldnn._reorder_linear_weight(weight.detach().contiguous(), batch)
+        packed_linear(weight.new_zeros(batch, weight.shape[1]), packed)
+    except (RuntimeError, TypeError):  # another version of torch, or another processor
+        return None
+    return packed
+
+
+def packed_linear(h: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    """h W^T + bias.   h (batch, K), packed: W as `pack` has returned it"""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(h, packed, bias, "none", [], "")
+    return result

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from rnnlit import lstm, nn
-from rnnlit.nn.scan import scans
+from rnnlit.nn.row import run_scan
+from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 from tests.programs import run
 from tests.tolerances import TOLERANCE
 
@@ -233,9 +234,7 @@ def test_the_scan_is_the_reference_with_dropout():
     params, x = lstm.init(I, H, rng=rng, dtype=np.float64), rng.standard_normal((T, B, I))
     h0, c0 = rng.standard_normal((2, B, H))
     dh, dc = rng.standard_normal((2, T, B, H))
-    shapes = dict(
-        x=(1, B, I), h=(1, B, H), g=(T, B, H), c=(T, B, H), zoneout_h=(T, B, H), zoneout_c=(T, B, H)
-    )
+    shapes = dict(x=(1, B, I), h=(1, B, H), g=(T, B, H), zoneout_h=(T, B, H), zoneout_c=(T, B, H))
     m = reference.Masks(**{n: rng.random(s) for n, s in shapes.items()}, weight_hh=rng.random((4 * H, H)))
     run = reference.forward(params, x, m, h0, c0)
     grads = reference.backward(params, run, dh, dc)
@@ -243,11 +242,9 @@ def test_the_scan_is_the_reference_with_dropout():
     leaves = [torch.tensor(a, requires_grad=True) for a in (x, h0, c0, *params)]
     x_, h, c, W, U, b, d = leaves
     masks = {name: torch.tensor(value) for name, value in m._asdict().items() if value is not None}
-    options = scans.LSTMOptions(
-        masks["h"], masks["g"], masks["c"], masks["zoneout_h"], masks["zoneout_c"]
-    )
-    gates = (x_ * masks["x"]) @ W.T + b + d
-    hs, cs = scans.lstm(gates, U * masks["weight_hh"], h, c, options)
+    options = (masks[name] for name in ("h", "g", "zoneout_h", "zoneout_c"))
+    inputs = Inputs(x_ * masks["x"], W, U * masks["weight_hh"], b + d, h, c, *options)
+    hs, cs = run_scan(ScanLSTM, inputs)
     np.testing.assert_allclose(hs.detach(), run.h, **EXACT)
     np.testing.assert_allclose(cs.detach(), run.c, **EXACT)
     ((hs * torch.tensor(dh)).sum() + (cs * torch.tensor(dc)).sum()).backward()

@@ -2,20 +2,20 @@
 
 A step of a scan is a few small kernels, each done before Python has launched the next. A CUDA graph records
 all launches of a pass once, and then repeats them in one call. It works on memory of its own, so arguments
-are copied in and results out; `rnnlit.nn.gpu.replay` sees to that.
+are copied in and results out; `rnnlit.nn.gpu.replay` does that.
 
     apply(function, *inputs)      function.apply(*inputs), as a graph where that can be done
 
-A call is of the same kind as another if these agree: function, shapes, dtypes, device, stream, all that is
-no tensor, which gradients are wanted, and torch's settings for products. The AFTER-th call of a kind is
-captured, so that lengths that change with every batch cost nothing; MOST kinds are kept, those used last.
-Each holds as much memory as the call, forwards and backwards; `clear()` gives it back. When a graph is
-captured its results are compared with those of the function itself. If they disagree, or if anything fails,
-a RuntimeWarning says so, and calls of that kind go on without; after MANY such kinds, all calls do.
+Two calls have the same signature if these agree: function, shapes, dtypes, device, stream, all that is no
+tensor, which gradients are wanted, and torch's settings for products. The AFTER-th call of a signature is
+recorded, so that lengths that change with every batch cost nothing; MOST recordings are kept, those used
+last. Each holds as much memory as the call, forwards and backwards; `clear()` frees it. A new recording is
+compared with the function itself. If they disagree, or if anything fails, a RuntimeWarning says so, and calls
+of that signature run without a graph; after MANY such signatures, all calls do.
 
 Graphs are used after RNNLIT_GRAPHS=1 in the environment, or inside `with GRAPHS.set(True):`; not by
-themselves, for they have not run on a GPU yet. There are none on other devices, under torch.compile and
-torch.export, where torch is already capturing, and for subclasses of Tensor.
+themselves, for they have not run on a GPU yet. There are none on other devices, where torch is already
+capturing a graph, and for subclasses of Tensor.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnlit.nn.gpu.replay import Capture, Pair, Replayed
-from rnnlit.nn.gpu.switch import Switch
+from rnnlit.nn.gpu.replay import Capture, Recording, Replayed
+from rnnlit.tools.switch import Switch
 
-AFTER = 3  # calls of one kind before it is worth its memory
-MOST = 4  # kinds with a graph
-COUNTED = 64  # kinds whose calls are counted
-MANY = 8  # kinds that failed: then something is wrong with graphs as such
+AFTER = 3  # calls of one signature before it is worth its memory
+MOST = 4  # recordings
+COUNTED = 64  # signatures whose calls are counted
+MANY = 8  # signatures that failed: then something is wrong with graphs as such
 
 GRAPHS = Switch("RNNLIT_GRAPHS")
 
@@ -57,27 +57,27 @@ def capture(run: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
 
 
 class Graphs:
-    """The graphs of all kinds of calls on one type of device. `capture` is given to every `Pair`."""
+    """The graphs of all calls on one type of device. `capture` is given to every `Recording`."""
 
     def __init__(self, capture: Capture, device: str = "cuda") -> None:
         self.capture, self.device, self.lock = capture, device, RLock()
         self.counts: OrderedDict[Hashable, int] = OrderedDict()
-        self.pairs: OrderedDict[Hashable, Pair] = OrderedDict()
+        self.recordings: OrderedDict[Hashable, Recording] = OrderedDict()
         self.refused: set[Hashable] = set()
 
     def apply(self, function: Any, *inputs: Any) -> Any:
-        """function.apply(*inputs), replayed if it is a kind of call that has come often."""
-        pair = self._pair(function, inputs) if self._takes(inputs) else None
-        return function.apply(*inputs) if pair is None else Replayed.apply(pair, *inputs)
+        """function.apply(*inputs), replayed if calls of its signature have come often."""
+        recording = self._recording(function, inputs) if self._takes(inputs) else None
+        return function.apply(*inputs) if recording is None else Replayed.apply(recording, *inputs)
 
     def clear(self) -> None:
         """Forget all graphs, and with them their memory, once no backward pass needs it any more."""
         with self.lock:
             self.counts.clear()
-            self.pairs.clear()
+            self.recordings.clear()
 
     def _takes(self, inputs: tuple[Any, ...]) -> bool:
-        if not GRAPHS.on or len(self.refused) >= MANY or torch.compiler.is_compiling():
+        if not GRAPHS.on or len(self.refused) >= MANY:
             return False
         tensors = [x for x in inputs if isinstance(x, Tensor)]
         plain = all(type(x) in (Tensor, torch.nn.Parameter) and x.numel() for x in tensors)
@@ -87,18 +87,18 @@ class Graphs:
             return False
         return self.device != "cuda" or not torch.cuda.is_current_stream_capturing()
 
-    def _pair(self, function: Any, inputs: tuple[Any, ...]) -> Pair | None:
+    def _recording(self, function: Any, inputs: tuple[Any, ...]) -> Recording | None:
         needs = tuple(torch.is_grad_enabled() and isinstance(x, Tensor) and x.requires_grad for x in inputs)
-        key = function, needs, tuple(_kind(x) for x in inputs), settings(self.device)
+        key = function, needs, tuple(_signature(x) for x in inputs), settings(self.device)
         with self.lock:
             if key in self.refused:
                 return None
-            if key not in self.pairs and not self._often(key):
+            if key not in self.recordings and not self._often(key):
                 return None
-            if key not in self.pairs and not self._captured(key, function, inputs, needs):
+            if key not in self.recordings and not self._record(key, function, inputs, needs):
                 return None
-            self.pairs.move_to_end(key)
-            return self.pairs[key]
+            self.recordings.move_to_end(key)
+            return self.recordings[key]
 
     def _often(self, key: Hashable) -> bool:
         self.counts[key] = self.counts.get(key, 0) + 1
@@ -107,28 +107,26 @@ class Graphs:
             self.counts.popitem(last=False)
         return self.counts[key] >= AFTER
 
-    def _captured(
-        self, key: Hashable, function: Any, inputs: tuple[Any, ...], needs: tuple[bool, ...]
-    ) -> bool:
+    def _record(self, key: Hashable, function: Any, inputs: tuple[Any, ...], needs: tuple[bool, ...]) -> bool:
         def refuse(problem: Exception) -> None:
             self._refuse(key, problem)
 
         del self.counts[key]  # a graph that is given up for another's sake has to earn its place again
         try:
-            pair = Pair(function, inputs, needs, self.capture, refuse)
+            recording = Recording(function, inputs, needs, self.capture, refuse)
         except Exception as problem:  # whatever it is, the call can do without
             refuse(problem)
             return False
-        while len(self.pairs) >= MOST:
-            self.pairs.popitem(last=False)
-        self.pairs[key] = pair
+        while len(self.recordings) >= MOST:
+            self.recordings.popitem(last=False)
+        self.recordings[key] = recording
         return True
 
     def _refuse(self, key: Hashable, problem: Exception) -> None:
         with self.lock:
             self.refused.add(key)
-            self.pairs.pop(key, None)
-        firsts = [kind[0] for kind in key[2] if isinstance(kind, tuple) and kind]  # type: ignore[index]
+            self.recordings.pop(key, None)
+        firsts = [one[0] for one in key[2] if isinstance(one, tuple) and one]  # type: ignore[index]
         shapes = ", ".join(str(first) for first in firsts if isinstance(first, tuple))
         warnings.warn(
             f"no CUDA graph for a scan over tensors of the shapes {shapes}, which is slower without: "
@@ -139,7 +137,7 @@ class Graphs:
 
 
 def settings(device: str) -> tuple[Any, ...]:
-    """What a captured product depends on beside its arguments: the stream, and torch's settings."""
+    """What a recorded product depends on beside its arguments: the stream, and torch's settings."""
     matmul = torch.backends.cuda.matmul
     stream = torch.cuda.current_stream().cuda_stream if device == "cuda" else None
     name = "fp32_precision" if hasattr(matmul, "fp32_precision") else "allow_tf32"
@@ -153,7 +151,7 @@ def settings(device: str) -> tuple[Any, ...]:
     )
 
 
-def _kind(x: Any) -> Any:
+def _signature(x: Any) -> Any:
     return (tuple(x.shape), x.dtype, x.device) if isinstance(x, Tensor) else x
 
 

@@ -1,6 +1,6 @@
-"""What surrounds the product in a step of an LSTM, as Triton kernels.   B batch, H hidden; gates i f g o.
+"""What surrounds the product in a step of an LSTM, as Triton kernels.   B batch, H hidden; blocks i f g o.
 
-Reference: `scans.lstm`, without layer normalisation; `rnnlit.nn.gpu.lstm` is its loop.
+Reference: `rnnlit.nn.scan.lstm`, without layer normalisation; `rnnlit.nn.gpu.lstm` is its loop.
 
 All is computed in float32, or in float64 if that is the dtype, however the arrays are stored. This module
 needs triton, which the CUDA builds of torch bring. Without a GPU its interpreter runs the kernels, slowly:
@@ -47,17 +47,16 @@ def _mix(keep, old, new):
 
 @triton.jit
 def forward_step(
-    a,  # (B, 4H) gates_t + W_hh (m_h h_{t-1})
-    kept,  # (B, 4H) takes i f g o; may be a
+    sums,  # (B, 4H) W_ih x + b + W_hh (m_h h_{t-1})
+    gates,  # (B, 4H) takes i f g o; may be the same memory
     cell,  # (B, H) c_{t-1} in the wide dtype, becomes c_t
     old_h,  # (B, H)
     h,  # (B, H) takes h_t
     c,  # (B, H) takes c_t
-    fresh,  # (B, H) takes c'
-    seen,  # (B, H) takes m_h h_t for the next step
+    new_c,  # (B, H) takes c'
+    masked_h,  # (B, H) takes m_h h_t for the next step
     mask_h,  # (B, H) m_h of the next step
     mask_g,
-    mask_c,
     keep_h,
     keep_c,
     peephole,  # (3, H)
@@ -70,55 +69,56 @@ def forward_step(
     unit = tl.program_id(1) * block + tl.arange(0, block)
     inside = unit < H
     at, gate = row * H + unit, row * 4 * H + unit
-    i, f = _load(a, gate, inside, wide), _load(a, gate + H, inside, wide)
-    g, o = _load(a, gate + 2 * H, inside, wide), _load(a, gate + 3 * H, inside, wide)
-    old = _load(cell, at, inside, wide)
+    i, f = _load(sums, gate, inside, wide), _load(sums, gate + H, inside, wide)
+    g, o = _load(sums, gate + 2 * H, inside, wide), _load(sums, gate + 3 * H, inside, wide)
+    old_c = _load(cell, at, inside, wide)
+    # i, f = sigma(a_i + p_i c, a_f + p_f c)    g = tanh(a_g)
     if peephole is not None:
-        i += _load(peephole, unit, inside, wide) * old
-        f += _load(peephole, unit + H, inside, wide) * old
+        i += _load(peephole, unit, inside, wide) * old_c
+        f += _load(peephole, unit + H, inside, wide) * old_c
     i, f, g = _sigmoid(i), _sigmoid(f), _tanh(g)
-    written = i * g
+    # c' = f c + i m_g g
+    masked_g = g
     if mask_g is not None:
-        written *= _load(mask_g, at, inside, wide)
-    new = f * old + written
-    if mask_c is not None:
-        new *= _load(mask_c, at, inside, wide)
+        masked_g = g * _load(mask_g, at, inside, wide)
+    new = f * old_c + i * masked_g
+    # o = sigma(a_o + p_o c')
     if peephole is not None:
         o += _load(peephole, unit + 2 * H, inside, wide) * new
     o = _sigmoid(o)
-    if kept is not None:
-        tl.store(kept + gate, i, mask=inside)
-        tl.store(kept + gate + H, f, mask=inside)
-        tl.store(kept + gate + 2 * H, g, mask=inside)
-        tl.store(kept + gate + 3 * H, o, mask=inside)
-    if fresh is not None:
-        tl.store(fresh + at, new, mask=inside)
+    if gates is not None:
+        tl.store(gates + gate, i, mask=inside)
+        tl.store(gates + gate + H, f, mask=inside)
+        tl.store(gates + gate + 2 * H, g, mask=inside)
+        tl.store(gates + gate + 3 * H, o, mask=inside)
+    if new_c is not None:
+        tl.store(new_c + at, new, mask=inside)
+    # h_t = k_h h + (1 - k_h) o tanh(c')    c_t = k_c c + (1 - k_c) c'
     out = o * _tanh(new)
     if keep_c is not None:
-        new = _mix(_load(keep_c, at, inside, wide), old, new)
+        new = _mix(_load(keep_c, at, inside, wide), old_c, new)
     if keep_h is not None:
         out = _mix(_load(keep_h, at, inside, wide), _load(old_h, at, inside, wide), out)
     tl.store(cell + at, new, mask=inside)
     tl.store(c + at, new, mask=inside)
     tl.store(h + at, out, mask=inside)
-    if seen is not None:
-        tl.store(seen + at, out * _load(mask_h, at, inside, wide), mask=inside)
+    if masked_h is not None:
+        tl.store(masked_h + at, out * _load(mask_h, at, inside, wide), mask=inside)
 
 
 @triton.jit
 def backward_step(
-    da,  # (B, 4H) takes the gradient of the gates
+    da,  # (B, 4H) takes the gradient of the sums
     dc,  # (B, H) that of c_t, wide, but for what comes from outside; becomes that of c_{t-1}
-    stays,  # (B, H) zoneout's part of that of h_t, wide; becomes that of h_{t-1}
-    y,  # (B, H) W_hh^T da of the next step
+    kept_dh,  # (B, H) zoneout's part of that of h_t, wide; becomes that of h_{t-1}
+    dmasked_h,  # (B, H) W_hh^T da of the next step
     mask_h,  # (B, H) m_h of the next step
-    outer_h,  # (B, H) the gradient of h_t from outside
-    outer_c,
-    kept,  # (B, 4H) i f g o
+    dh_outer,  # (B, H) the gradient of h_t from outside
+    dc_outer,
+    gates,  # (B, 4H) i f g o
     old_c,  # (B, H) c_{t-1}
-    fresh,  # (B, H) c'
+    new_c,  # (B, H) c'
     mask_g,
-    mask_c,
     keep_h,
     keep_c,
     peephole,
@@ -126,47 +126,50 @@ def backward_step(
     block: tl.constexpr,
     wide: tl.constexpr,
 ):
-    """The gradient of `forward_step`, whose arguments these are."""
+    """The gradient of `forward_step`, whose arguments these are; the equations are ScanLSTM.backward's."""
     row = tl.program_id(0).to(tl.int64)
     unit = tl.program_id(1) * block + tl.arange(0, block)
     inside = unit < H
     at, gate = row * H + unit, row * 4 * H + unit
-    i, f = _load(kept, gate, inside, wide), _load(kept, gate + H, inside, wide)
-    g, o = _load(kept, gate + 2 * H, inside, wide), _load(kept, gate + 3 * H, inside, wide)
-    old, tanh = _load(old_c, at, inside, wide), _tanh(_load(fresh, at, inside, wide))
-    dh, dcell = _load(y, at, inside, wide), _load(dc, at, inside, wide)
+    i, f = _load(gates, gate, inside, wide), _load(gates, gate + H, inside, wide)
+    g, o = _load(gates, gate + 2 * H, inside, wide), _load(gates, gate + 3 * H, inside, wide)
+    old, tanh_c = _load(old_c, at, inside, wide), _tanh(_load(new_c, at, inside, wide))
+    dh, dcell = _load(dmasked_h, at, inside, wide), _load(dc, at, inside, wide)
+    # dh_t and dc_t, with what comes from outside and what zoneout kept
     if mask_h is not None:
         dh *= _load(mask_h, at, inside, wide)
-    if outer_h is not None:
-        dh += _load(outer_h, at, inside, wide)
-    if outer_c is not None:
-        dcell += _load(outer_c, at, inside, wide)
+    if dh_outer is not None:
+        dh += _load(dh_outer, at, inside, wide)
+    if dc_outer is not None:
+        dcell += _load(dc_outer, at, inside, wide)
     if keep_h is not None:
-        dh += _load(stays, at, inside, wide)
-        stays_h = dh * _load(keep_h, at, inside, wide)
-        tl.store(stays + at, stays_h, mask=inside)
-        dh -= stays_h
-    stays_c = 0.0 * dcell
+        dh += _load(kept_dh, at, inside, wide)
+        kept_h = dh * _load(keep_h, at, inside, wide)
+        tl.store(kept_dh + at, kept_h, mask=inside)
+        dh -= kept_h
+    kept_c = 0.0 * dcell
     if keep_c is not None:
-        stays_c = dcell * _load(keep_c, at, inside, wide)
-        dcell -= stays_c
-    do = dh * tanh * o * (1.0 - o)
-    dcell += dh * o * (1.0 - tanh * tanh)
+        kept_c = dcell * _load(keep_c, at, inside, wide)
+        dcell -= kept_c
+    # do = dh (1 - k_h) tanh(c') o (1 - o)
+    do = dh * tanh_c * o * (1.0 - o)
+    # dc' = (1 - k_c) dc + dh (1 - k_h) o (1 - tanh(c')^2) + p_o do
+    dcell += dh * o * (1.0 - tanh_c * tanh_c)
     if peephole is not None:
         dcell += _load(peephole, unit + 2 * H, inside, wide) * do
-    if mask_c is not None:
-        dcell *= _load(mask_c, at, inside, wide)
-    written = dcell
+    # di, df, dg = dc' m_g g i (1 - i), dc' c_{t-1} f (1 - f), dc' m_g i (1 - g^2)
+    dmasked_g = dcell
     if mask_g is not None:
-        written = dcell * _load(mask_g, at, inside, wide)
-    di = written * g * i * (1.0 - i)
+        dmasked_g = dcell * _load(mask_g, at, inside, wide)
+    di = dmasked_g * g * i * (1.0 - i)
     df = dcell * old * f * (1.0 - f)
-    dg = written * i * (1.0 - g * g)
+    dg = dmasked_g * i * (1.0 - g * g)
+    # dc_{t-1} = f dc' + p_i di + p_f df + k_c dc
     dcell = dcell * f
     if peephole is not None:
         dcell += _load(peephole, unit, inside, wide) * di + _load(peephole, unit + H, inside, wide) * df
     if keep_c is not None:
-        dcell += stays_c
+        dcell += kept_c
     tl.store(dc + at, dcell, mask=inside)
     tl.store(da + gate, di, mask=inside)
     tl.store(da + gate + H, df, mask=inside)

@@ -1,200 +1,351 @@
-"""The scan of an LSTM: the loop of `scans.lstm`.   T steps, B batch, H hidden; gates i f g o."""
+"""The scan of an LSTM.   T steps, B batch, I inputs, H hidden; blocks i f g o.
+
+    sums = W_ih x + b                                    or, with a gain_x,  norm_x(W_ih x) + b
+    a    = sums_t + norm_h(W_hh (m_h h_{t-1}))
+    i, f = sigma(a_i + p_i c_{t-1}, a_f + p_f c_{t-1})   g = tanh(a_g)
+    c'   = f c_{t-1} + i m_g g
+    o    = sigma(a_o + p_o c')                           h' = o tanh(norm_c(c'))
+    c_t  = k_c c_{t-1} + (1 - k_c) c'                    h_t = k_h h_{t-1} + (1 - k_h) h'
+
+h' is read from c', before zoneout, as in Krueger et al. (2017).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnnlit.nn.scan import loop
-from rnnlit.nn.scan.matmul import Product
-from rnnlit.nn.scan.norm import Normed
+from rnnlit.nn.scan.loop import lstm as lstm_loop
+from rnnlit.nn.scan.products import Product, Sums, SumsGradient, WeightGradient
 from rnnlit.nn.scan.steps import (
+    StepNorm,
     before,
-    block_size,
-    each,
+    blocks_of,
     each_step,
-    is_quick,
-    keep,
-    kept_by,
+    goes_by_sigmoid,
     part,
+    parts,
+    save,
+    saved,
     squash_,
     tanh,
     twice_differentiable,
 )
-from rnnlit.nn.scan.sums import WeightGradient, sums_of
 
 aten = torch.ops.aten
 
 
-class ScanLSTM(torch.autograd.Function):
-    """`scans.lstm` as one node of the graph; its letters are those of that equation.
+class Inputs(NamedTuple):
+    """All that the scan takes; its gradients have the same fields. None leaves an option out."""
 
-    The arguments: whether to keep the steps for a backward pass; the six `sums_torch.Arguments`; weight_hh,
-    h0, c0; the options, norms as (gain, shift, eps).
+    x: Tensor  # (T, B, I)
+    weight_ih: Tensor  # (4H, I)
+    weight_hh: Tensor  # (4H, H)
+    bias: Tensor | None  # (4H,)
+    h0: Tensor  # (B, H)
+    c0: Tensor  # (B, H)
+    mask_h: Tensor | None = None  # m_h (Gal & Ghahramani 2016); masks are (T, B, H) or (1, B, H)
+    mask_g: Tensor | None = None  # m_g (Semeniuta et al. 2016)
+    keep_h: Tensor | None = None  # k_h, zoneout (Krueger et al. 2017)
+    keep_c: Tensor | None = None  # k_c
+    peephole: Tensor | None = None  # (3, H): p_i, p_f, p_o (Gers et al. 2002)
+    gain_x: Tensor | None = None  # (4H,) of norm_x, whose shift is b (Ba et al. 2016)
+    gain_h: Tensor | None = None  # (4H,) of norm_h
+    shift_h: Tensor | None = None
+    gain_c: Tensor | None = None  # (H,) of norm_c
+    shift_c: Tensor | None = None
+
+    @property
+    def masks(self) -> Masks:
+        """What may be another one in every step."""
+        return Masks(self.mask_h, self.mask_g, self.keep_h, self.keep_c)
+
+
+class Masks(NamedTuple):
+    """The masks of all steps (T, B, H)."""
+
+    mask_h: Tensor | None
+    mask_g: Tensor | None
+    keep_h: Tensor | None
+    keep_c: Tensor | None
+
+
+class Steps(NamedTuple):
+    """What the forward pass computes in all steps (T, B, N), and saves."""
+
+    gates: Tensor  # i f g o
+    h: Tensor
+    c: Tensor
+    new_c: Tensor  # c'
+    tanh_c: Tensor  # tanh(norm_c(c'))
+    masked_h: Tensor | None  # m_h h_{t-1}
+    product: Tensor | None  # W_hh (m_h h_{t-1}), where it is normalised
+
+
+class Step(NamedTuple):
+    """What the forward pass reads and writes in a block of steps (n, B, N), or in one (B, N)."""
+
+    sums: Tensor
+    gates: Tensor
+    i: Tensor
+    f: Tensor
+    g: Tensor
+    o: Tensor
+    h: Tensor
+    c: Tensor
+    new_c: Tensor
+    tanh_c: Tensor
+    masked_h: Tensor | None
+    product: Tensor | None
+    mask_h: Tensor | None
+    mask_g: Tensor | None
+    keep_h: Tensor | None
+    keep_c: Tensor | None
+
+
+class Buffers(NamedTuple):
+    """Where the backward pass of a block of steps (n, B, N) writes."""
+
+    da: Tensor
+    dproduct: Tensor  # the gradient of W_hh (m_h h_{t-1}); da itself, where there is no norm_h
+    slope: Tensor  # (1 - k_h) o (1 - tanh(norm_c(c'))^2)
+
+
+class Gradients(NamedTuple):
+    """What the backward pass needs in a block of steps (n, B, N), or in one (B, N)."""
+
+    da: Tensor
+    difg: Tensor  # the blocks i f g of da, (n, B, 3, H)
+    do: Tensor
+    dproduct: Tensor
+    slope: Tensor
+    f: Tensor
+    new_c: Tensor
+    product: Tensor | None
+    mask_h: Tensor | None
+    keep_h: Tensor | None
+    keep_c: Tensor | None
+    take_c: Tensor | None  # 1 - k_c
+    dh: Tensor | None = None  # the gradients of h_t and c_t from outside
+    dc: Tensor | None = None
+
+
+class Cell(NamedTuple):
+    """What all steps share."""
+
+    product: Product  # with W_hh; in the backward pass with its transpose
+    norm_h: StepNorm
+    norm_c: StepNorm
+    peephole: Sequence[Tensor] | None
+    by_sigmoid: bool
+
+
+class ScanLSTM(torch.autograd.Function):
+    """The equations above as one node of autograd's graph:  h, c = ScanLSTM.apply(keeps, *Inputs(...)).
+
+    keeps: whether a backward pass can come, so that all steps are saved;   h, c (T, B, H)
     """
+
+    loop = staticmethod(lstm_loop)
 
     @staticmethod
     def forward(ctx: Any, keeps: bool, *inputs: Any) -> Any:
-        """Run all steps; if `keeps`, keep what `backward` needs: the gates, the states and tanh(c')."""
-        given, (weight_hh, h0, c0), options = inputs[:6], inputs[6:9], inputs[9:]
-        mask_h, keep_c, peephole = options[0], options[4], options[5]
-        norm_h, norm_c = Normed(*options[6:9]), Normed(*options[9:12])
-        T, (B, H), new_empty = len(given[0] if given[1] is None else given[1]), h0.shape, h0.new_empty
-        size = block_size(T, B, h0.device)
-        sums, product = sums_of(given, size, keeps=keeps), Product(weight_hh, B, T)
-        S = T if keeps else 1  # how many steps to keep
-        kept, tanh_c = new_empty(S, B, 4 * H), new_empty(S, B, H)
-        h, c = new_empty(T, B, H), new_empty(T, B, H)
-        fresh = c if keep_c is None else new_empty(S, B, H)  # c'
-        masked = None if mask_h is None else new_empty(S, B, H)
-        raw = None if norm_h.gain is None else new_empty(S, B, 4 * H)  # W_hh h before it is normalised
-        first = 4 * H if peephole is None else 3 * H  # the output gate waits for c' if it sees it
-        stored = (kept, kept[..., :first], *kept.split(H, 2), h, c, tanh_c, fresh, masked, raw)
-        quick = is_quick(h0)
-        old_h, old_c = h0, c0
-        for t, step in enumerate(each_step(T, *stored, *options[:5])):
-            if t % size == 0:
-                block = sums.block(t, t + size).unbind()
-            a, a_first, i, f, g, o, h_t, c_t, tanh_t, new, seen, y, m_h, m_g, m_c, k_h, k_c = step
-            seen = old_h if m_h is None else torch.mul(old_h, m_h, out=seen)
-            if y is None:
-                product.add(block[t % size], seen, out=a)
-            else:
-                torch.add(block[t % size], norm_h(y.copy_(product.times(seen))), out=a)
-            if peephole is not None:
-                i.addcmul_(peephole[0], old_c)
-                f.addcmul_(peephole[1], old_c)
-            squash_(a_first, g, quick)
-            torch.mul(i, g, out=new)
-            if m_g is not None:
-                new.mul_(m_g)
-            new.addcmul_(f, old_c)
-            if m_c is not None:
-                new.mul_(m_c)
-            if peephole is not None:
-                o.addcmul_(peephole[2], new).sigmoid_()
-            torch.mul(o, tanh(norm_c(new), tanh_t, quick), out=h_t)
-            if k_c is not None:
-                torch.lerp(new, old_c, k_c, out=c_t)
-            if k_h is not None:
-                h_t.lerp_(old_h, k_h)
-            old_h, old_c = h_t, c_t
-        if not keeps:
-            return h, c
-        apart = None if keep_c is None else fresh  # without zoneout it is c
-        keep(ctx, inputs, kept, h, c, tanh_c, apart, masked, raw, *sums.kept)
-        ctx.statistics = norm_h.statistics, norm_c.statistics
-        ctx.set_materialize_grads(False)
-        return h, c
+        """The states of all steps."""
+        a = Inputs(*inputs)
+        T, (B, H) = len(a.x), a.h0.shape
+        blocks = blocks_of(T, B, a.h0.device)
+        sums = Sums(a.x, a.weight_ih, a.bias, blocks, keeps, a.gain_x, (4 * H,))
+        cell = _cell(a, Product(a.weight_hh, B, T))
+        steps, h, c = _steps(a, T if keeps else 1), a.h0, a.c0
+        for start, end in blocks:
+            block, masks = parts(steps, start, end), parts(a.masks, start, end)
+            gates = dict(zip("ifgo", block.gates.split(H, 2), strict=True))
+            views = Step(sums=sums.block(start, end), **gates, **block._asdict(), **masks._asdict())
+            for s in each_step(views, end - start):
+                _step(cell, s, h, c)
+                h, c = s.h, s.c
+        if keeps:
+            save(ctx, a, steps, cell.norm_h.statistics, cell.norm_c.statistics, sums.saved)
+            ctx.set_materialize_grads(False)
+        return steps.h, steps.c
 
     @staticmethod
-    @twice_differentiable(loop.lstm)
-    def backward(ctx: Any, outer_h: Tensor | None, outer_c: Tensor | None) -> Any:
-        """The gradients for all that `forward` took, step by step from the end.
+    @twice_differentiable(lstm_loop)
+    def backward(ctx: Any, dh_outer: Tensor | None, dc_outer: Tensor | None) -> Any:
+        """The gradients of all inputs, from those of h and c; from the last step to the first
 
-        In each block of steps da begins as the slopes of the gates, and each step then multiplies its own by
-        what comes back from the steps after it.
+            do         = dh (1 - k_h) tanh(norm_c(c')) o (1 - o)
+            dc'        = (1 - k_c) dc + norm_c'(dh (1 - k_h) o (1 - tanh(norm_c(c'))^2)) + p_o do
+            di, df, dg = dc' m_g g i (1 - i),  dc' c_{t-1} f (1 - f),  dc' m_g i (1 - g^2)
+            dc_{t-1}   = f dc' + p_i di + p_f df + k_c dc
+            dh_{t-1}   = m_h W_hh^T norm_h'(da) + k_h dh
+
+        where norm'(.) is the gradient through norm. What is no recursion is computed for a block of steps.
         """
-        inputs, (kept, h, c, tanh_c, fresh, masked, raw, *of_sums) = kept_by(ctx)
-        given, (weight_hh, h0, c0), options = inputs[:6], inputs[6:9], inputs[9:]
-        mask_h, mask_g, mask_c, keep_h, keep_c, peephole = options[:6]
-        norm_h = Normed(options[6], options[7], options[8], ctx.statistics[0])
-        norm_c = Normed(options[9], options[10], options[11], ctx.statistics[1])
-        fresh = c if fresh is None else fresh
-        T, B, H = h.shape
-        size, wanted = block_size(T, B, h.device), ctx.needs_input_grad[1:]
-        sums, product = sums_of(given, size, wanted=wanted, kept=of_sums), Product(weight_hh.t(), B, T)
-        dweight = WeightGradient(weight_hh, wanted[6])
-        dpeephole = None if peephole is None else torch.zeros_like(peephole)
-        spare = kept.new_empty(size, B, 4 * H)
-        through = None if raw is None else torch.empty_like(spare)  # the gradient at W_hh h
-        slope = torch.empty_like(spare[..., :H])
-        constants = (outer_h, outer_c, keep_h, keep_c, mask_h, mask_c, kept[..., H : 2 * H])
-        dh, dc = torch.zeros_like(h0), torch.zeros_like(c0)
-        for start in reversed(range(0, T, size)):
-            end = min(start + size, T)
-            old_c = before(c, c0, start, end)
-            da = _slopes(sums.room(start, end, spare), slope, kept, tanh_c, old_c, mask_g, keep_h, start)
-            free_c = None if keep_c is None else 1 - part(keep_c, start, end)
-            dy = da if through is None else through[: end - start]
-            difg = da.unflatten(2, (4, H))[:, :, :3]
-            of_block = [x.unbind() for x in (da, difg, da[..., 3 * H :], slope[: end - start], dy)]
-            frees = each(free_c, 0, end - start)
-            steps = zip(*of_block, frees, *(each(x, start, end) for x in constants), strict=True)
-            for t, step in reversed([*enumerate(steps, start)]):
-                da_t, difg_t, do, slope_t, dy_t, free, out_h, out_c, k_h, k_c, m_h, m_c, f = step
-                if out_h is not None:
-                    dh += out_h
-                if out_c is not None:
-                    dc += out_c
-                do.mul_(dh)
-                dc_t = dc
-                if k_c is not None:
-                    dc = dc_t * free
-                if norm_c.gain is None:
-                    dc.addcmul_(dh, slope_t)
-                else:
-                    dc += norm_c.backward(slope_t.mul_(dh), fresh[t], t)
-                if peephole is not None:
-                    dc.addcmul_(peephole[2], do)
-                if m_c is not None:
-                    dc *= m_c
-                difg_t.mul_(dc[:, None])
-                dc *= f
-                if peephole is not None:
-                    dc.addcmul_(peephole[0], difg_t[:, 0]).addcmul_(peephole[1], difg_t[:, 1])
-                if k_c is not None:
-                    dc.addcmul_(dc_t, k_c)
-                if raw is not None:
-                    dy_t.copy_(norm_h.backward(da_t, raw[t], t))
-                dh_t, dh = dh, product.times(dy_t)
-                if m_h is not None:
-                    dh *= m_h
-                if k_h is not None:
-                    dh.addcmul_(dh_t, k_h)
-            dweight.add(dy, before(h, h0, start, end) if masked is None else masked[start:end])
-            sums.take(start, end, da)
-            if raw is not None:
-                norm_h.add(da, raw[start:end], start)
-            norm_c.add(slope[: end - start], fresh[start:end], start)
+        a, steps, of_norm_h, of_norm_c, of_sums = saved(ctx)
+        wanted: Any = Inputs(*ctx.needs_input_grad[1:])
+        T, B, H = steps.h.shape
+        blocks = blocks_of(T, B, a.h0.device)
+        wanted_sums = wanted.x, wanted.weight_ih, wanted.bias, wanted.gain_x
+        sums = SumsGradient(a.x, a.weight_ih, a.bias, blocks, wanted_sums, of_sums, a.gain_x, (4 * H,))
+        cell = _cell(a, Product(a.weight_hh.t(), B, T), of_norm_h, of_norm_c)
+        dweight_hh = WeightGradient(a.weight_hh, wanted.weight_hh)
+        dpeephole = None if a.peephole is None else torch.zeros_like(a.peephole)
+        buffers, dh, dc = _buffers(steps, blocks[0][1]), torch.zeros_like(a.h0), torch.zeros_like(a.c0)
+        for start, end in reversed(blocks):
+            old_h, old_c = before(steps.h, a.h0, start, end), before(steps.c, a.c0, start, end)
+            s, m = parts(steps, start, end), parts(a.masks, start, end)
+            block = _slopes(s, m, old_c, buffers)
+            block = block._replace(dh=part(dh_outer, start, end), dc=part(dc_outer, start, end))
+            for t, d in reversed([*enumerate(each_step(block, end - start), start)]):
+                dh, dc = _backward_step(cell, d, dh, dc, t)
+            dweight_hh.add(block.dproduct, old_h if s.masked_h is None else s.masked_h)
+            sums.add(block.da, start, end)
+            cell.norm_h.add(block.da, s.product, start)
+            cell.norm_c.add(block.slope, s.new_c, start)
             if dpeephole is not None:
-                for row, d, cell in ((0, 0, old_c), (1, 1, old_c), (2, 3, fresh[start:end])):
-                    dpeephole[row] += (da.unflatten(2, (4, H))[:, :, d] * cell).sum((0, 1))
-        of_norms = norm_h.dgain, norm_h.dshift, None, norm_c.dgain, norm_c.dshift, None
-        return None, *sums.gradients, dweight.total, dh, dc, *[None] * 5, dpeephole, *of_norms
+                di, df, _ = block.difg.unbind(2)
+                for k, (da, c) in enumerate(((di, old_c), (df, old_c), (block.do, s.new_c))):
+                    dpeephole[k] += (da * c).sum((0, 1))
+        return None, *Inputs(
+            x=sums.dx,
+            weight_ih=sums.dweight.total,
+            weight_hh=dweight_hh.total,
+            bias=sums.dbias,
+            h0=dh,
+            c0=dc,
+            peephole=dpeephole,
+            gain_x=sums.dgain,
+            gain_h=cell.norm_h.dgain,
+            shift_h=cell.norm_h.dshift,
+            gain_c=cell.norm_c.dgain,
+            shift_c=cell.norm_c.dshift,
+        )
 
 
-def _slopes(
-    da: Tensor,
-    slope: Tensor,
-    kept: Tensor,
-    tanh_c: Tensor,
-    old_c: Tensor,
-    mask_g: Tensor | None,
-    keep_h: Tensor | None,
-    start: int,
-) -> Tensor:
-    """Write into da (n, B, 4H), and slope, what dc and dh will be multiplied by, for n steps from start on.
+def _cell(a: Inputs, product: Product, of_norm_h: Any = None, of_norm_c: Any = None) -> Cell:
+    """What all steps of a pass share; the backward pass gives the statistics of the forward pass."""
+    peephole = None if a.peephole is None else a.peephole.unbind()
+    norm_h, norm_c = StepNorm(a.gain_h, a.shift_h, of_norm_h), StepNorm(a.gain_c, a.shift_c, of_norm_c)
+    return Cell(product, norm_h, norm_c, peephole, goes_by_sigmoid(a.h0))
 
-    di = dc m_g g i (1 - i)    df = dc c_{t-1} f (1 - f)    dg = dc m_g i (1 - g^2)
-    do = dh (1 - k_h) tanh(c') o (1 - o)    dc = dh (1 - k_h) o (1 - tanh(c')^2)
+
+def _steps(a: Inputs, n: int) -> Steps:
+    """Memory for the results: h and c of all steps, and the rest of n steps."""
+    T, (B, H), empty = len(a.x), a.h0.shape, a.h0.new_empty
+    h, c = empty(T, B, H), empty(T, B, H)
+    return Steps(
+        gates=empty(n, B, 4 * H),
+        h=h,
+        c=c,
+        new_c=c if a.keep_c is None else empty(n, B, H),
+        tanh_c=empty(n, B, H),
+        masked_h=None if a.mask_h is None else empty(n, B, H),
+        product=None if a.gain_h is None else empty(n, B, 4 * H),
+    )
+
+
+def _step(cell: Cell, s: Step, h: Tensor, c: Tensor) -> None:
+    """A step from the states h, c (B, H); all that it computes is written to s."""
+    # a = sums + norm_h(W_hh (m_h h))
+    masked_h = h if s.mask_h is None else torch.mul(h, s.mask_h, out=s.masked_h)
+    if s.product is None:
+        cell.product.add(s.sums, masked_h, out=s.gates)
+    else:
+        torch.add(s.sums, cell.norm_h(s.product.copy_(cell.product.times(masked_h))), out=s.gates)
+    # i, f = sigma(a_i + p_i c, a_f + p_f c)    g = tanh(a_g)    and o, where it needs no c'
+    if cell.peephole is None:
+        squash_(s.gates, s.g, cell.by_sigmoid)
+    else:
+        p_i, p_f, p_o = cell.peephole
+        s.i.addcmul_(p_i, c)
+        s.f.addcmul_(p_f, c)
+        squash_(s.gates[:, : 3 * h.shape[1]], s.g, cell.by_sigmoid)
+    # c' = f c + i m_g g
+    torch.mul(s.i, s.g, out=s.new_c)
+    if s.mask_g is not None:
+        s.new_c.mul_(s.mask_g)
+    s.new_c.addcmul_(s.f, c)
+    # o = sigma(a_o + p_o c')    h' = o tanh(norm_c(c'))
+    if cell.peephole is not None:
+        s.o.addcmul_(p_o, s.new_c).sigmoid_()
+    torch.mul(s.o, tanh(cell.norm_c(s.new_c), s.tanh_c, cell.by_sigmoid), out=s.h)
+    # c_t = k_c c + (1 - k_c) c'    h_t = k_h h + (1 - k_h) h'
+    if s.keep_c is not None:
+        torch.lerp(s.new_c, c, s.keep_c, out=s.c)
+    if s.keep_h is not None:
+        s.h.lerp_(h, s.keep_h)
+
+
+def _buffers(s: Steps, n: int) -> Buffers:
+    """Memory for the gradients of n steps, used by one block after another."""
+    _, B, H = s.h.shape
+    da, slope = s.h.new_empty(n, B, 4 * H), s.h.new_empty(n, B, H)
+    return Buffers(da, da if s.product is None else torch.empty_like(da), slope)
+
+
+def _slopes(s: Steps, m: Masks, old_c: Tensor, buffers: Buffers) -> Gradients:
+    """Of a block of steps (n, B, N): what dc' and dh will be multiplied by, written in the gradients' place.
+
+    di = m_g g i (1 - i)    df = c_{t-1} f (1 - f)    dg = m_g i (1 - g^2)
+    do = (1 - k_h) tanh(norm_c(c')) o (1 - o)         slope = (1 - k_h) o (1 - tanh(norm_c(c'))^2)
     """
-    H, end = old_c.shape[2], start + len(da)
-    i, f, g, o = kept[start:end].split(H, 2)
+    n, _, H = old_c.shape
+    da, dproduct, slope = (buffer[:n] for buffer in buffers)
+    i, f, g, o = s.gates.split(H, 2)
     di, df, dg, do = da.split(H, 2)
-    tanh_c = tanh_c[start:end]
     aten.sigmoid_backward.grad_input(g, i, grad_input=di)
     aten.sigmoid_backward.grad_input(old_c, f, grad_input=df)
     aten.tanh_backward.grad_input(i, g, grad_input=dg)
-    aten.sigmoid_backward.grad_input(tanh_c, o, grad_input=do)
-    aten.tanh_backward.grad_input(o, tanh_c, grad_input=slope[: len(da)])
-    if mask_g is not None:
-        di.mul_(part(mask_g, start, end))
-        dg.mul_(part(mask_g, start, end))
-    if keep_h is not None:
-        free = 1 - part(keep_h, start, end)
-        do.mul_(free)
-        slope[: len(da)].mul_(free)
-    return da
+    aten.sigmoid_backward.grad_input(s.tanh_c, o, grad_input=do)
+    aten.tanh_backward.grad_input(o, s.tanh_c, grad_input=slope)
+    if m.mask_g is not None:
+        di.mul_(m.mask_g)
+        dg.mul_(m.mask_g)
+    if m.keep_h is not None:
+        take_h = 1 - m.keep_h
+        do.mul_(take_h)
+        slope.mul_(take_h)
+    take_c = None if m.keep_c is None else 1 - m.keep_c
+    difg = da.unflatten(2, (4, H))[:, :, :3]
+    of_steps, of_masks = (f, s.new_c, s.product), (m.mask_h, m.keep_h, m.keep_c)
+    return Gradients(da, difg, do, dproduct, slope, *of_steps, *of_masks, take_c)
+
+
+def _backward_step(cell: Cell, d: Gradients, dh: Tensor, dc: Tensor, t: int) -> tuple[Tensor, Tensor]:
+    """From dh, dc at h_t and c_t (B, H), without those from outside, to those at h_{t-1} and c_{t-1}."""
+    if d.dh is not None:
+        dh += d.dh
+    if d.dc is not None:
+        dc += d.dc
+    # do = dh (1 - k_h) tanh(norm_c(c')) o (1 - o)
+    d.do.mul_(dh)
+    # dc' = (1 - k_c) dc + norm_c'(dh (1 - k_h) o (1 - tanh(norm_c(c'))^2)) + p_o do
+    dnew_c = dc if d.take_c is None else dc * d.take_c
+    if cell.norm_c.gain is None:
+        dnew_c.addcmul_(dh, d.slope)
+    else:
+        dnew_c += cell.norm_c.backward(d.slope.mul_(dh), d.new_c, t)
+    if cell.peephole is not None:
+        p_i, p_f, p_o = cell.peephole
+        dnew_c.addcmul_(p_o, d.do)
+    # di, df, dg = dc' m_g g i (1 - i), dc' c_{t-1} f (1 - f), dc' m_g i (1 - g^2)
+    d.difg.mul_(dnew_c[:, None])
+    # dc_{t-1} = f dc' + p_i di + p_f df + k_c dc
+    old_dc = dnew_c.mul_(d.f)
+    if cell.peephole is not None:
+        old_dc.addcmul_(p_i, d.difg[:, 0]).addcmul_(p_f, d.difg[:, 1])
+    if d.keep_c is not None:
+        old_dc.addcmul_(dc, d.keep_c)
+    # dh_{t-1} = m_h W_hh^T norm_h'(da) + k_h dh
+    if d.product is not None:
+        d.dproduct.copy_(cell.norm_h.backward(d.da, d.product, t))
+    old_dh = cell.product.times(d.dproduct)
+    if d.mask_h is not None:
+        old_dh *= d.mask_h
+    if d.keep_h is not None:
+        old_dh.addcmul_(dh, d.keep_h)
+    return old_dh, old_dc

@@ -14,8 +14,8 @@ import torch
 
 from rnnlit.nn.gpu import graph, replay
 from rnnlit.nn.gpu.graph import AFTER, COUNTED, GRAPHS, MANY, MOST, Graphs
-from rnnlit.nn.scan import scans
-from rnnlit.nn.scan.scans import Affine, GRUOptions, LSTMOptions, Norm, RNNOptions, ScanLSTM
+from rnnlit.nn.scan import gru, lstm, rnn
+from rnnlit.nn.scan.lstm import ScanLSTM
 
 B, T, H = 2, 5, 3
 SAME = dict(rtol=0, atol=0)
@@ -55,23 +55,22 @@ class StandIn:
 
 
 class Cube(torch.autograd.Function):
-    """x^3 w, with a factor that is no tensor; keeps an argument, its result and a square of its own."""
+    """x^3 w, with a factor that is no tensor; saves an argument, its result and a square of its own."""
 
     @staticmethod
     def forward(ctx, factor, x, w, shift=None):
         square = x * x
         y = factor * square * x * w
         ctx.save_for_backward(w, shift, y, square)
-        ctx.factor, ctx.halves = factor, [(x[0] / 2, 2), (x[1] / 2, 2)]
+        ctx.factor = factor
         return y if shift is None else (y, y + shift)
 
     @staticmethod
     def backward(ctx, dy, dz=None):
         w, shift, y, square = ctx.saved_tensors
         both = dy if dz is None else dy + dz
-        x = torch.stack([half * two for half, two in ctx.halves])
         dw = (both * y / w).sum(0) if ctx.needs_input_grad[2] else None
-        return None, 3 * ctx.factor * both * square * w + 0 * x, dw, None if shift is None else dz
+        return None, 3 * ctx.factor * both * square * w, dw, None if shift is None else dz
 
 
 class Product(torch.autograd.Function):
@@ -94,14 +93,6 @@ def leaf(*shape, seed=0, dtype=torch.float64):
     return (torch.rand(shape, generator=g, dtype=torch.float64) + 0.5).to(dtype).requires_grad_()
 
 
-class Heard:
-    """In place of a scan's function: tells how it is called."""
-
-    @staticmethod
-    def apply(*inputs):
-        return list(inputs)
-
-
 def normals(seed, *shapes):
     g = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=g, dtype=torch.float64).requires_grad_() for shape in shapes]
@@ -109,41 +100,27 @@ def normals(seed, *shapes):
 
 def lstm_inputs(seed=0, norms=True):
     """All arguments of `ScanLSTM`, every option among them."""
-    tensors = normals(seed, (T, B, 4 * H), (4 * H, H), (B, H), (B, H), (3, H))
-    masks = normals(seed + 50, (1, B, H), (T, B, H), (T, B, H), (T, B, H), (1, 1, 1))
-    of_norms = normals(seed + 70, 4 * H, 4 * H, H, H) if norms else []
-    norm_h, norm_c = (Norm(*of_norms[:2]), Norm(*of_norms[2:])) if norms else (None, None)
-    options = LSTMOptions(*(m.detach().sigmoid() for m in masks), tensors[4], norm_h, norm_c)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scans, "ScanLSTM", Heard)
-        return scans.lstm(*tensors[:4], options)
-
-
-def affine_inputs(seed=0):
-    """All arguments of `ScanLSTM`, which takes and normalises the input's product itself."""
-    x, *tensors = normals(seed, (T, B, 2), (4 * H, 2), 4 * H, 4 * H, (4 * H, H), (B, H), (B, H))
-    gates = Affine(x, *tensors[:3], parts=(4 * H,))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scans, "ScanLSTM", Heard)
-        return scans.lstm(gates, *tensors[3:])
+    shapes = (T, B, 2), (4 * H, 2), (4 * H, H), (4 * H,), (B, H), (B, H)
+    masks = [m.detach().sigmoid() for m in normals(seed + 50, (1, B, H), *[(T, B, H)] * 2, (1, 1, 1))]
+    of_norms = normals(seed + 70, *[4 * H] * 3, H, H) if norms else []
+    return [True, *lstm.Inputs(*normals(seed, *shapes), *masks, *normals(seed + 90, (3, H)), *of_norms)]
 
 
 def gru_inputs(seed=0):
     """All arguments of `ScanGRU`, with the reset gate before the product and layer normalisation."""
-    tensors = normals(seed, (T, B, 3 * H), (3 * H, H), 3 * H, (B, H))
-    of_norms = normals(seed + 70, 2 * H, 2 * H, H, H)
-    options = GRUOptions(norm_rz=Norm(*of_norms[:2]), norm_n=Norm(*of_norms[2:]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scans, "ScanGRU", Heard)
-        return scans.gru(*tensors, options, reset_after=False)
+    shapes = (T, B, 2), (3 * H, 2), (3 * H, H), (3 * H,), (3 * H,), (B, H)
+    norms = ("gain_rz", 2 * H), ("shift_rz", 2 * H), ("gain_n", H), ("shift_n", H)
+    options = dict(zip((name for name, _ in norms), normals(seed + 70, *(n for _, n in norms)), strict=True))
+    return [True, *gru.Inputs(*normals(seed, *shapes), reset_after=False, **options)]
 
 
 def rnn_inputs(seed=0):
     """All arguments of `ScanRNN`, with layer normalisation."""
-    tensors, norm = normals(seed, (T, B, H), (H, H), (B, H)), Norm(*normals(seed + 70, H, H))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scans, "ScanRNN", Heard)
-        return scans.rnn(*tensors, RNNOptions(norm=norm))
+    gain, shift = normals(seed + 70, H, H)
+    return [
+        True,
+        *rnn.Inputs(*normals(seed, (T, B, 2), (H, 2), (H, H), (H,), (B, H)), gain=gain, shift=shift),
+    ]
 
 
 CALLS = {
@@ -155,9 +132,8 @@ CALLS = {
     "product": (Product, lambda seed: [3.0, leaf(B, H, seed=seed), leaf(B, H, seed=seed + 1)]),
     "lstm": (ScanLSTM, lstm_inputs),
     "lstm without norms": (ScanLSTM, lambda seed: lstm_inputs(seed, norms=False)),
-    "lstm from x, normalised": (ScanLSTM, affine_inputs),
-    "gru": (scans.ScanGRU, gru_inputs),
-    "rnn": (scans.ScanRNN, rnn_inputs),
+    "gru": (gru.ScanGRU, gru_inputs),
+    "rnn": (rnn.ScanRNN, rnn_inputs),
 }
 every_call = pytest.mark.parametrize("call", CALLS)
 
@@ -186,7 +162,7 @@ def graphs():
 
 
 def warm(graphs, call, times=AFTER):
-    """Call so often that the next one of the kind is replayed."""
+    """Call so often that the next one of the signature is replayed."""
     function, draw = CALLS[call]
     for k in range(times):
         results = graphs.apply(function, *(inputs := draw(100 + k)))
@@ -210,7 +186,7 @@ def test_values_and_gradients_are_those_of_the_call(call, graphs):
 
 @every_call
 def test_two_forward_passes_before_two_backward_passes(call, graphs):
-    """Each backward pass finds what its own forward pass kept, in either order; results stay as they were."""
+    """Each backward pass finds what its own forward pass saved, in either order; results stay."""
     warm(graphs, call)
     function, draw = CALLS[call]
     for order in ((0, 1), (1, 0), (0, 1, 0)):
@@ -231,7 +207,7 @@ def test_two_forward_passes_before_two_backward_passes(call, graphs):
 
 @every_call
 def test_forward_and_backward_passes_in_any_order(call, graphs):
-    """A backward pass may come long after its forward pass, with others of both kinds between."""
+    """A backward pass may come long after its forward pass, with others of both passes between."""
     warm(graphs, call)
     function, draw = CALLS[call]
     choose, waiting, seed = random.Random(0), [], 0
@@ -276,7 +252,7 @@ def direct(function, inputs):
 
 
 def test_arguments_that_lie_otherwise_in_memory(graphs):
-    """Transposed, with gaps, or one number repeated: the kind is the same."""
+    """Transposed, with gaps, or one number repeated: the signature is the same."""
     warm(graphs, "cube")
     x, w = leaf(H, B).detach().t().requires_grad_(), leaf(1).detach().expand(H).requires_grad_()
     ours, theirs = graphs.apply(Cube, 2.0, x, w), Cube.apply(2.0, x, w)
@@ -323,14 +299,14 @@ def test_inference_mode_and_none_take_turns(graphs):
 # Which calls are captured.
 
 
-def test_a_kind_is_captured_when_it_has_come_often(graphs):
+def test_a_signature_is_recorded_when_it_has_come_often(graphs):
     for _ in range(AFTER):
         assert graphs.capture.captured == 0
         warm(graphs, "cube", 1)
     assert graphs.capture.captured == 2
 
 
-def test_another_kind_has_a_graph_of_its_own(graphs):
+def test_another_signature_has_a_graph_of_its_own(graphs):
     x, w = leaf(B, H), leaf(H)
     calls = [
         (2.0, x, w),
@@ -345,18 +321,18 @@ def test_another_kind_has_a_graph_of_its_own(graphs):
         for _ in range(AFTER):
             graphs.apply(Cube, *call)
         assert graphs.capture.captured == k + 1
-    assert len(graphs.pairs) == MOST
+    assert len(graphs.recordings) == MOST
     graphs.apply(Cube, *calls[-1])
     assert graphs.capture.captured == len(calls)
 
 
-def test_settings_of_products_are_part_of_the_kind(graphs):
+def test_settings_of_products_are_part_of_the_signature(graphs):
     before = torch.are_deterministic_algorithms_enabled()
     warm(graphs, "cube")
     torch.use_deterministic_algorithms(not before)
     try:
         warm(graphs, "cube", 1)
-        assert len(graphs.pairs) == 1 and len(graphs.counts) == 1
+        assert len(graphs.recordings) == 1 and len(graphs.counts) == 1
     finally:
         torch.use_deterministic_algorithms(before)
 
@@ -368,12 +344,12 @@ def test_the_graph_that_was_used_longest_ago_goes_and_gives_its_memory_back(grap
         for _ in range(AFTER):
             graphs.apply(function, *inputs)
     graphs.apply(function, *kinds[0])  # the first is used again; the second has waited longest
-    gone, stays = (weakref.ref(list(graphs.pairs.values())[k]) for k in (0, -1))
+    gone, stays = (weakref.ref(list(graphs.recordings.values())[k]) for k in (0, -1))
     for _ in range(AFTER):
         graphs.apply(function, *kinds[MOST])
     gc.collect()
     assert gone() is None and stays() is not None
-    assert [key[2][0] for key in graphs.pairs] == [2.0, 3.0, 0.0, 4.0]
+    assert [key[2][0] for key in graphs.recordings] == [2.0, 3.0, 0.0, 4.0]
 
 
 def test_a_graph_that_had_to_go_still_serves_the_backward_pass_that_waits_for_it(graphs):
@@ -395,7 +371,7 @@ class Wrapped(torch.Tensor):
     """A subclass, which may mean anything by its operations."""
 
 
-@pytest.mark.parametrize("reason", ["device", "off", "subclass", "empty", "compiling"])
+@pytest.mark.parametrize("reason", ["device", "off", "subclass", "empty"])
 def test_calls_that_are_left_as_they_are(reason, graphs, monkeypatch):
     x = leaf(0, H) if reason == "empty" else leaf(B, H)
     x = x.detach().as_subclass(Wrapped) if reason == "subclass" else x
@@ -403,8 +379,6 @@ def test_calls_that_are_left_as_they_are(reason, graphs, monkeypatch):
         graphs.device = "cuda"
     if reason == "off":
         monkeypatch.setattr(GRAPHS, "on", False)
-    if reason == "compiling":
-        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     function = Cube if reason != "empty" else Sum
     for _ in range(AFTER + 1):
         graphs.apply(function, 2.0, x, leaf(H))
@@ -428,7 +402,7 @@ def test_the_face_of_the_module_leaves_the_cpu_alone():
     for _ in range(AFTER + 1):
         assert_same(graph.apply(ScanLSTM, *inputs), ScanLSTM.apply(*inputs))
     graph.clear()
-    assert not graph.ON_CUDA.counts and not graph.ON_CUDA.pairs
+    assert not graph.ON_CUDA.counts and not graph.ON_CUDA.recordings
 
 
 # What happens when it fails.
@@ -438,7 +412,7 @@ def failing(run):
     raise MemoryError("no room for a graph")
 
 
-def test_an_exception_is_said_once_and_the_kind_goes_on_without(graphs):
+def test_an_exception_is_said_once_and_the_signature_goes_on_without(graphs):
     graphs.capture = failing
     function, draw = CALLS["cube"]
     for k in range(AFTER + 3):
@@ -458,7 +432,7 @@ def test_an_exception_is_said_once_and_the_kind_goes_on_without(graphs):
         theirs = function.apply(*inputs)
         assert_same(ours, theirs)
         assert_same(gradients(ours, inputs), gradients(theirs, inputs))
-    assert len(graphs.refused) == 1 and not graphs.pairs
+    assert len(graphs.refused) == 1 and not graphs.recordings
 
 
 def test_a_forward_pass_that_disagrees_goes_on_without():
@@ -478,13 +452,13 @@ def test_a_backward_pass_that_cannot_be_replayed_goes_on_without(how, graphs):
         ours = graphs.apply(ScanLSTM, *inputs)
     other = lstm_inputs(1)
     others = graphs.apply(ScanLSTM, *other)
-    (pair,) = graphs.pairs.values()
-    pair.capture = failing if how == "fails" else StandIn(wrong=1e-3)
+    (recording,) = graphs.recordings.values()
+    recording.capture = failing if how == "fails" else StandIn(wrong=1e-3)
     with pytest.warns(RuntimeWarning, match="no room" if how == "fails" else "backward pass disagrees"):
         mine = gradients(ours, inputs)
     assert_same(mine, gradients(ScanLSTM.apply(*inputs), inputs))
     assert_same(gradients(others, other), gradients(ScanLSTM.apply(*other), other))
-    assert graphs.refused and not graphs.pairs
+    assert graphs.refused and not graphs.recordings
 
 
 def test_after_many_failures_no_more_are_tried(graphs):

@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from rnnlit import dropout_lstm, lstm, lstm_peephole
-from rnnlit.nn.scan import scans
+from rnnlit.nn.row import run_scan
+from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 from tests.tolerances import TOLERANCE
 
 B, T, I, H = 3, 5, 7, 11  # no power of two: the last block of a kernel is never full
-OPTIONS = ["mask_h", "mask_g", "mask_c", "keep_h", "keep_c", "peephole"]
+OPTIONS = ["mask_h", "mask_g", "keep_h", "keep_c", "peephole"]
 CHOICES = [(), *[(name,) for name in OPTIONS], tuple(OPTIONS)]
 DTYPES = {
     torch.float64: TOLERANCE[np.float64],
@@ -80,18 +81,23 @@ class Scan:
         self.kernels, self.function, self.device = kernels, scan.FusedLSTM, device
 
     def __call__(self, *inputs, keeps=True):
-        there = [x.to(self.device) if isinstance(x, torch.Tensor) else x for x in inputs]
-        if len(there) == 10:  # the sums of the gates are there; otherwise what they are made of
-            there[1:1] = [None] * 3
+        given = inputs[0] if isinstance(inputs[0], Inputs) else scan_inputs(*inputs)
+        there = [x.to(self.device) if isinstance(x, torch.Tensor) else x for x in given]
         return [x.cpu() for x in self.function.apply(keeps, *there)]
 
 
-def in_torch(gates, weight_hh, h0, c0, *options):
-    return scans.lstm(gates, weight_hh, h0, c0, scans.LSTMOptions(*options))
+def scan_inputs(sums, weight_hh, h0, c0, *options):
+    """The inputs of a scan with these sums: they are its x, and the input weights are 1."""
+    eye = torch.eye(len(weight_hh), dtype=weight_hh.dtype)
+    return Inputs(sums, eye, weight_hh, None, h0, c0, *options)
+
+
+def in_torch(*inputs):
+    return run_scan(ScanLSTM, inputs[0] if isinstance(inputs[0], Inputs) else scan_inputs(*inputs))
 
 
 def draw(chosen=(), dtype=torch.float64, seed=0, steps=T, hidden=H):
-    """The arguments of a scan: gates, weight, h0, c0, and the six options."""
+    """Of a scan: the sums, the weight, h0, c0, and the five options."""
     g = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -105,7 +111,7 @@ def draw(chosen=(), dtype=torch.float64, seed=0, steps=T, hidden=H):
 
     weight = (normal(4 * hidden, hidden) / hidden**0.5).detach().requires_grad_()
     tensors = [normal(steps, B, 4 * hidden), weight, normal(B, hidden), normal(B, hidden)]
-    every = mask(1), mask(steps), mask(steps), mix(steps), mix(1), normal(3, hidden)
+    every = mask(1), mask(steps), mix(steps), mix(1), normal(3, hidden)
     options = [value if name in chosen else None for name, value in zip(OPTIONS, every, strict=True)]
     return [*tensors, *options]
 
@@ -155,8 +161,8 @@ def check_reference(fused, reference, dtype, options=None, masks=None):
     p = reference.Params(*(torch.tensor(one, requires_grad=True) for one in params))
     x, h0, c0 = (torch.tensor(one, requires_grad=True) for one in (x, h0, c0))
     peephole = torch.stack(p[4:]) if len(p) > 4 else None
-    sums = None, x, p.weight_ih, p.bias_ih + p.bias_hh
-    h, c = fused(*sums, p.weight_hh, h0, c0, *(options or [None] * 5), peephole)
+    bias = p.bias_ih + p.bias_hh
+    h, c = fused(Inputs(x, p.weight_ih, p.weight_hh, bias, h0, c0, *(options or [None] * 4), peephole))
     # A gradient is a sum over T B terms, some far larger than the sum: in float32 one digit more is lost.
     tolerance = TOLERANCE[dtype] if dtype == np.float64 else dict(rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(h.detach(), run.h, **TOLERANCE[dtype])
@@ -176,15 +182,15 @@ def test_the_kernels_match_the_reference(fused, reference, dtype):
 def test_the_kernels_match_the_reference_with_dropout(fused, dtype):
     """All masks inside a step, for the sequence or for each step."""
     rng = np.random.default_rng(2)
-    m_h, m_g, m_c = (((rng.random((n, B, H)) > 0.4) / 0.6).astype(dtype) for n in (1, T, T))
+    m_h, m_g = (((rng.random((n, B, H)) > 0.4) / 0.6).astype(dtype) for n in (1, T))
     z_h, z_c = (rng.random((T, B, H)).astype(dtype) for _ in range(2))
     every = np.broadcast_to(m_h, (T, B, H)).copy()
-    masks = dropout_lstm.Masks(h=every, g=m_g, c=m_c, zoneout_h=z_h, zoneout_c=z_c)
-    options = [torch.tensor(m) for m in (m_h, m_g, m_c, z_h, z_c)]
+    masks = dropout_lstm.Masks(h=every, g=m_g, zoneout_h=z_h, zoneout_c=z_c)
+    options = [torch.tensor(m) for m in (m_h, m_g, z_h, z_c)]
     check_reference(fused, dropout_lstm, dtype, options, [masks])
 
 
-# Against the scan in torch, which the tests of `scans` hold to a loop and to central differences.
+# Against the scan in torch, which its own tests hold to a loop and to central differences.
 
 
 @pytest.mark.parametrize("chosen", CHOICES, ids="+".join)
@@ -223,7 +229,7 @@ def test_few_steps(fused, steps):
 
 @pytest.mark.parametrize("chosen", CHOICES, ids="+".join)
 def test_without_gradient_the_states_are_the_same(fused, chosen):
-    """There no gates are kept, and those that came in stay as they were."""
+    """There no gates are saved, and the inputs stay as they were."""
     inputs = draw(chosen)
     before = inputs[0].detach().clone()
     assert_same(fused(*inputs, keeps=False), in_torch(*inputs), DTYPES[torch.float64])
@@ -236,12 +242,12 @@ def test_masks_of_every_shape(fused, shape):
     """One number for all, as zoneout takes in evaluation, or any that repeats."""
     inputs = draw(OPTIONS)
     g = torch.Generator().manual_seed(3)
-    for k in range(4, 9):
+    for k in range(4, 8):
         inputs[k] = torch.rand(shape, generator=g, dtype=torch.float64)
     ours, theirs = fused(*inputs), in_torch(*inputs)
     assert_same(ours, theirs, DTYPES[torch.float64])
     assert_same(gradients(ours, inputs), gradients(theirs, inputs), DTYPES[torch.float64])
-    inputs[4:9] = [x.expand(T, B, H) for x in inputs[4:9]]
+    inputs[4:8] = [x.expand(T, B, H) for x in inputs[4:8]]
     assert_same(fused(*inputs), ours, SAME)
 
 
@@ -249,9 +255,9 @@ def test_zoneout_of_one_keeps_a_state_exactly_and_of_zero_keeps_none(fused):
     for dtype in DTYPES:
         inputs = draw((), dtype)
         one, zero = torch.ones(1, 1, 1, dtype=dtype), torch.zeros(1, 1, 1, dtype=dtype)
-        h, c = fused(*inputs[:7], one, one, *inputs[9:])
+        h, c = fused(*inputs[:6], one, one, inputs[8])
         assert (h == inputs[2]).all() and (c == inputs[3]).all()
-        assert_same(fused(*inputs[:7], zero, zero, *inputs[9:]), fused(*inputs), SAME)
+        assert_same(fused(*inputs[:6], zero, zero, inputs[8]), fused(*inputs), SAME)
 
 
 def test_arguments_that_lie_otherwise_in_memory(fused):
@@ -263,8 +269,8 @@ def test_arguments_that_lie_otherwise_in_memory(fused):
         wide[0],
         turned,
         *wide[2:],
-        *inputs[4:9],
-        inputs[9].detach().t().contiguous().t().requires_grad_(),
+        *inputs[4:8],
+        inputs[8].detach().t().contiguous().t().requires_grad_(),
     ]
     ours, theirs = fused(*others), in_torch(*inputs)
     assert_same(ours, theirs, DTYPES[torch.float64])
@@ -285,14 +291,14 @@ def test_a_loss_on_one_state_alone(fused, output):
 @pytest.mark.parametrize("size", [20.0, 90.0, 800.0, 1e4, 1e30, torch.inf])
 def test_gates_that_are_all_the_way_open_or_shut(fused, size, dtype):
     """exp must not overflow into NaN, neither in values nor in gradients."""
-    inputs = draw((), dtype)
-    sign = torch.sign(inputs[0].detach())
-    inputs[0] = (size * sign).requires_grad_()
-    inputs[1] = torch.zeros_like(inputs[1]).requires_grad_()
-    ours, theirs = fused(*inputs), in_torch(*inputs)
+    x, _, h0, c0, *_ = draw((), dtype)
+    bias = (size * torch.sign(x[0, 0].detach())).requires_grad_()  # 0 x + b: infinity has no other product
+    x, weight = torch.zeros(T, B, I, dtype=dtype), torch.zeros(4 * H, H, dtype=dtype, requires_grad=True)
+    inputs = Inputs(x, torch.zeros(4 * H, I, dtype=dtype, requires_grad=True), weight, bias, h0, c0)
+    ours, theirs = fused(inputs), in_torch(inputs)
     assert_same(ours, theirs, DTYPES[dtype])
     assert_same(gradients(ours, inputs), gradients(theirs, inputs), dict(rtol=1e-4, atol=1e-4))
-    assert all(x.isfinite().all() for x in (*ours, *gradients(fused(*inputs), inputs)))
+    assert all(one.isfinite().all() for one in (*ours, *gradients(fused(inputs), inputs)))
 
 
 def test_sigmoid_and_tanh_over_their_whole_range(fused):
@@ -302,7 +308,7 @@ def test_sigmoid_and_tanh_over_their_whole_range(fused):
     gates = torch.zeros(1, 1, 4 * n)
     gates[0, 0, :n], gates[0, 0, 2 * n : 3 * n], gates[0, 0, 3 * n :] = 1e4, a, a
     zero = torch.zeros(1, n)
-    h, c = fused(gates, torch.zeros(4 * n, n), zero, zero, *[None] * 6, keeps=False)
+    h, c = fused(gates, torch.zeros(4 * n, n), zero, zero, *[None] * 5, keeps=False)
     tanh = torch.tanh(a.double())
     assert (c[0, 0] - tanh).abs().max() < 3e-7
     assert (h[0, 0] - torch.sigmoid(a.double()) * torch.tanh(tanh)).abs().max() < 3e-7
@@ -326,29 +332,27 @@ def test_a_long_memory_in_half_precision(fused):
     gates[..., :H], gates[..., 2 * H : 3 * H] = -7.0, 3.0  # i g = 0.0009
     h0, c0 = torch.zeros(1, H, dtype=torch.bfloat16), torch.ones(1, H, dtype=torch.bfloat16)
     weight = torch.zeros(4 * H, H, dtype=torch.bfloat16)
-    _, c = fused(gates, weight, h0, c0, *[None] * 6)
-    _, exact = in_torch(*doubled([gates, weight, h0, c0]), *[None] * 6)
+    _, c = fused(gates, weight, h0, c0, *[None] * 5)
+    _, exact = in_torch(*doubled([gates, weight, h0, c0]), *[None] * 5)
     assert exact[-1, 0, 0] > 1.15
     assert ((c - exact).abs() <= 0.008).all()  # one rounding
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_sums_that_are_still_to_be_made(fused, bias):
-    """From x, the weights and a bias or none; each gets a gradient if it wants one."""
-    inputs = draw(OPTIONS)
+def test_the_product_with_x(fused, bias):
+    """With a bias or without; x, weight and bias get a gradient if it is wanted."""
+    _, weight_hh, h0, c0, *options = draw(OPTIONS)
     g = torch.Generator().manual_seed(5)
     x, weight, b = (torch.randn(s, generator=g, dtype=torch.float64) for s in ((T, B, I), (4 * H, I), 4 * H))
-    made = [x.requires_grad_(), weight.requires_grad_(), b.requires_grad_() if bias else None]
-    ours = fused(None, *made, *inputs[1:])
-    theirs = in_torch(torch.nn.functional.linear(*made), *inputs[1:])
+    for one in (x, weight, b):
+        one.requires_grad_()
+    inputs = Inputs(x, weight, weight_hh, b if bias else None, h0, c0, *options)
+    ours, theirs = fused(inputs), in_torch(inputs)
     assert_same(ours, theirs, DTYPES[torch.float64])
-    every = [*made, *inputs[1:]]
-    assert_same(gradients(ours, every), gradients(theirs, every), DTYPES[torch.float64])
-    assert_same(fused(None, *made, *inputs[1:], keeps=False), ours, DTYPES[torch.float64])
+    assert_same(gradients(ours, inputs), gradients(theirs, inputs), DTYPES[torch.float64])
+    assert_same(fused(inputs, keeps=False), ours, DTYPES[torch.float64])
     weight.requires_grad_(False)
-    ours = gradients(fused(None, *made, *inputs[1:]), every)
-    theirs = gradients(in_torch(torch.nn.functional.linear(*made), *inputs[1:]), every)
-    assert_same(ours, theirs, DTYPES[torch.float64])
+    assert_same(gradients(fused(inputs), inputs), gradients(in_torch(inputs), inputs), DTYPES[torch.float64])
 
 
 def test_a_second_backward_pass_gives_the_same(fused):
@@ -372,20 +376,20 @@ def test_second_derivative(fused, chosen, output):
     assert_same(*found, dict(rtol=1e-8, atol=1e-8))  # squares of squares of numbers up to 10
 
 
-def loop(gates, weight_hh, h, c, *options):
+def loop(sums, weight_hh, h, c, *options):
     """The equations, one step after another."""
     masks = [
         torch.full((1, 1, 1), n).double() if m is None else m
-        for m, n in zip(options, (1.0, 1.0, 1.0, 0.0, 0.0), strict=False)
+        for m, n in zip(options, (1.0, 1.0, 0.0, 0.0), strict=False)
     ]
-    p = torch.zeros(3, 1).double() if options[5] is None else options[5]
+    p = torch.zeros(3, 1).double() if options[4] is None else options[4]
     hs, cs = [], []
-    for t, a in enumerate(gates):
-        m_h, m_g, m_c, k_h, k_c = (m[t if len(m) > 1 else 0] for m in masks)
+    for t, a in enumerate(sums):
+        m_h, m_g, k_h, k_c = (m[t if len(m) > 1 else 0] for m in masks)
         i, f, g, o = (a + (m_h * h) @ weight_hh.T).split(H, 1)
-        new = m_c * (torch.sigmoid(f + p[1] * c) * c + torch.sigmoid(i + p[0] * c) * torch.tanh(g) * m_g)
-        h = k_h * h + (1 - k_h) * torch.tanh(new) * torch.sigmoid(o + p[2] * new)
-        c = k_c * c + (1 - k_c) * new
+        new_c = torch.sigmoid(f + p[1] * c) * c + torch.sigmoid(i + p[0] * c) * torch.tanh(g) * m_g
+        h = k_h * h + (1 - k_h) * torch.tanh(new_c) * torch.sigmoid(o + p[2] * new_c)
+        c = k_c * c + (1 - k_c) * new_c
         hs.append(h)
         cs.append(c)
     return torch.stack(hs), torch.stack(cs)
@@ -402,12 +406,12 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_there(name, dtype, every_opti
     triton, compiler = importlib.import_module("triton"), importlib.import_module("triton.compiler")
     target = importlib.import_module("triton.backends.compiler").GPUTarget
     wide = "fp64" if dtype == "fp64" else "fp32"
-    optional = {*OPTIONS, "kept", "fresh", "seen", "stays", "outer_h", "outer_c"}
-    optional -= {"kept", "fresh"} if name == "backward_step" else set()
+    optional = {*OPTIONS, "gates", "new_c", "masked_h", "kept_dh", "dh_outer", "dc_outer"}
+    optional -= {"gates", "new_c"} if name == "backward_step" else set()
     signature, constants = {}, {}
     for k, argument in enumerate(inspect.signature(kernel.fn).parameters):
         left_out = argument in optional and not every_option
-        signature[argument] = f"*{wide if argument in ('cell', 'dc', 'stays') else dtype}"
+        signature[argument] = f"*{wide if argument in ('cell', 'dc', 'kept_dh') else dtype}"
         if argument == "H":
             signature[argument] = "i32"
         if argument in ("block", "wide") or left_out:

@@ -1,4 +1,4 @@
-"""Ways of computing that are chosen by hand: for a comparison, or while they are new."""
+"""Switches for code that is off unless asked for: for a comparison, or while it is new."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Switch:
 
     @contextmanager
     def set(self, on: bool) -> Iterator[None]:
-        """Turn the way on or off inside of a `with` block."""
+        """Turn it on or off inside of a `with` block."""
         before, self.on = self.on, on
         try:
             yield

@@ -2,21 +2,21 @@
 
 import pytest
 
-from rnnlit.nn.gpu.switch import Switch
+from rnnlit.tools.switch import Switch
 
 
 @pytest.mark.parametrize("value, on", [(None, False), ("0", False), ("1", True), ("", False)])
 def test_the_environment_decides_when_it_is_made(value, on, monkeypatch):
-    monkeypatch.delenv("RNNLIT_A_WAY", raising=False)
+    monkeypatch.delenv("RNNLIT_SOMETHING", raising=False)
     if value is not None:
-        monkeypatch.setenv("RNNLIT_A_WAY", value)
-    assert Switch("RNNLIT_A_WAY").on is on
+        monkeypatch.setenv("RNNLIT_SOMETHING", value)
+    assert Switch("RNNLIT_SOMETHING").on is on
 
 
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_a_setting_holds_inside_of_its_block_also_after_an_error(value, monkeypatch):
-    monkeypatch.setenv("RNNLIT_A_WAY", value)
-    switch = Switch("RNNLIT_A_WAY")
+    monkeypatch.setenv("RNNLIT_SOMETHING", value)
+    switch = Switch("RNNLIT_SOMETHING")
     before = switch.on
     with pytest.raises(KeyError), switch.set(False):
         with switch.set(True):

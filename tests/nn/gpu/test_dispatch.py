@@ -1,18 +1,20 @@
-"""Which way a scan takes on a GPU, and that every way gives the same. The oracle is the scan on the CPU."""
+"""Which code runs a scan on a GPU, and that all give the same. The oracle is the scan on the CPU."""
 
 import sys
 import warnings
 from importlib.util import find_spec
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
 
 from rnnlit import nn
-from rnnlit.nn.gpu import graph, way
-from rnnlit.nn.gpu.way import GRAPHS, TRITON
-from rnnlit.nn.scan import scans
-from rnnlit.nn.scan.scans import GRUOptions, LSTMOptions, Norm, RNNOptions
+from rnnlit.nn.gpu import dispatch, graph
+from rnnlit.nn.gpu.dispatch import TRITON
+from rnnlit.nn.gpu.graph import GRAPHS
+from rnnlit.nn.row import run_scan
+from rnnlit.nn.scan import gru, lstm, rnn
 from tests.nn.gpu.test_lstm_triton import load, needs_triton
 from tests.programs import run
 
@@ -25,10 +27,10 @@ needs_gpu = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def afresh(monkeypatch):
-    """Both ways asked for, nothing tried before, and no graphs kept."""
+    """Kernels and graphs asked for, nothing tried before, and no graphs recorded."""
     monkeypatch.setattr(GRAPHS, "on", True)
     monkeypatch.setattr(TRITON, "on", True)
-    monkeypatch.setattr(way, "tried", {})
+    monkeypatch.setattr(dispatch, "tried", {})
     yield
     graph.clear()
 
@@ -38,7 +40,7 @@ def interpreted(monkeypatch):
     """The fused kernels for Triton's interpreter, so that they run on the CPU."""
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     module = load()[1]
-    monkeypatch.setattr(way, "_fused", lambda: module)
+    monkeypatch.setattr(dispatch, "_fused", lambda: module)
 
 
 def tensors(*shapes, dtype=torch.float64):
@@ -50,37 +52,45 @@ def tensors(*shapes, dtype=torch.float64):
 
 
 def test_the_package_needs_no_triton():
-    program = "import sys; sys.modules['triton'] = None; import rnnlit.nn, rnnlit.nn.gpu.way"
+    program = "import sys; sys.modules['triton'] = None; import rnnlit.nn, rnnlit.nn.gpu.dispatch"
     answer = run([sys.executable, "-c", program])
     assert answer.returncode == 0, answer.stderr
 
 
 def test_the_kernels_are_not_imported_before_they_are_needed():
-    program = "import sys, rnnlit.nn, rnnlit.nn.gpu.way; print('rnnlit.nn.gpu.lstm_triton' in sys.modules)"
+    program = (
+        "import sys, rnnlit.nn, rnnlit.nn.gpu.dispatch; print('rnnlit.nn.gpu.lstm_triton' in sys.modules)"
+    )
     answer = run([sys.executable, "-c", program])
     assert answer.stdout.split() == ["False"], answer.stderr
 
 
-def test_on_the_cpu_a_scan_is_called_as_it_is():
-    weight, h0, c0 = tensors((4 * H, H), (B, H), (B, H))
-    assert not way.fusable(weight, h0, c0, *LSTMOptions())
+def test_a_call_on_the_cpu_enters_nothing_of_the_gpus():
+    program = (
+        "import sys, torch\n"
+        "from rnnlit.nn import LSTM\n"
+        "LSTM(2, 3, recurrent_dropout=0.5)(torch.ones(4, 5, 2))[0].sum().backward()\n"
+        "print([name for name in sys.modules if name.startswith('rnnlit.nn.gpu')])"
+    )
+    answer = run([sys.executable, "-c", program])
+    assert answer.stdout == "[]\n", answer.stderr
 
-    class Heard:
-        @staticmethod
-        def apply(*inputs):
-            return inputs
 
-    assert way.run(Heard, True, weight, None) == (True, weight, None)
+def scan_inputs(dtype=torch.float64, **options):
+    """The inputs of an LSTM's scan."""
+    shapes = (T, B, I), (4 * H, I), (4 * H, H), (4 * H,), (B, H), (B, H)
+    return lstm.Inputs(*tensors(*shapes, dtype=dtype))._replace(**options)
 
 
 @pytest.mark.parametrize(
     "change, suits",
     [
         ({}, True),
-        ({"mask_h": (1, B, H), "keep_c": (1, 1, 1), "peephole": (3, H)}, True),
-        ({"norm_h": Norm(*tensors(4 * H, 4 * H))}, False),
-        ({"norm_c": Norm(*tensors(H, H))}, False),
-        ({"h0": (0, H), "c0": (0, H)}, False),
+        ({"mask_h": (1, B, H), "keep_c": (1, 1, 1), "peephole": (3, H), "bias": None}, True),
+        ({"gain_x": (4 * H,)}, False),
+        ({"gain_h": (4 * H,), "shift_h": (4 * H,)}, False),
+        ({"gain_c": (H,), "shift_c": (H,)}, False),
+        ({"h0": (0, H), "c0": (0, H), "x": (T, 0, I)}, False),
         ({"dtype": torch.float32}, True),
         ({"dtype": torch.complex64}, False),
         ({"mask_g": torch.ones(T, B, H, dtype=torch.float32)}, False),
@@ -90,27 +100,34 @@ def test_on_the_cpu_a_scan_is_called_as_it_is():
 )
 def test_what_the_kernels_have(change, suits):
     dtype = change.get("dtype", torch.float64)
-    given = {"weight_hh": (4 * H, H), "h0": (B, H), "c0": (B, H)} | change
-    given.pop("dtype", None)
-    values = {
+    options = {
         name: torch.ones(value, dtype=dtype) if type(value) is tuple else value
-        for name, value in given.items()
+        for name, value in change.items()
+        if name != "dtype"
     }
-    first = [values.pop(name) for name in ("weight_hh", "h0", "c0")]
-    assert way.suits(*first, *LSTMOptions(**values)) is suits
+    assert dispatch.suits(scan_inputs(dtype, **options)) is suits
+
+
+def test_the_kernels_are_for_an_lstm_that_asks_for_them(monkeypatch):
+    monkeypatch.setattr(dispatch, "works", lambda *_: True)
+    inputs = scan_inputs()
+    assert dispatch.fusable(inputs)
+    assert not dispatch.fusable(rnn.Inputs(*inputs[:5]))
+    with TRITON.set(False):
+        assert not dispatch.fusable(inputs)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_the_kernels_are_found_to_work(dtype, interpreted):
     for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
-        way.tried.clear()
+        dispatch.tried.clear()
         with mode():
-            assert way.works(torch.device("cpu"), dtype)
+            assert dispatch.works(torch.device("cpu"), dtype)
 
 
 @pytest.mark.parametrize("factor, said", [(1.01, r"[0-9.]+e-02"), (torch.nan, "nan")])
 def test_kernels_that_compute_something_else_are_not_used(factor, said, interpreted, monkeypatch):
-    fused = way._fused()
+    fused = dispatch._fused()
 
     class Wrong:
         @staticmethod
@@ -118,70 +135,83 @@ def test_kernels_that_compute_something_else_are_not_used(factor, said, interpre
             h, c = fused.FusedLSTM.apply(*inputs)
             return h, c * factor
 
-    monkeypatch.setattr(way, "_fused", lambda: SimpleNamespace(FusedLSTM=Wrong, loop=fused.loop))
+    monkeypatch.setattr(dispatch, "_fused", lambda: SimpleNamespace(FusedLSTM=Wrong))
     with pytest.warns(RuntimeWarning, match=f"on cpu in torch.float32.* is off by {said}"):
-        assert not way.works(torch.device("cpu"), torch.float32)
+        assert not dispatch.works(torch.device("cpu"), torch.float32)
 
 
 def test_kernels_that_cannot_be_built_are_said_once_and_not_used(monkeypatch):
     def fails():
         raise RuntimeError("Failed to find C compiler")
 
-    monkeypatch.setattr(way, "_fused", fails)
-    monkeypatch.setattr(way, "find_spec", lambda name: name)
+    monkeypatch.setattr(dispatch, "_fused", fails)
+    monkeypatch.setattr(dispatch, "find_spec", lambda name: name)
     with pytest.warns(RuntimeWarning, match="slower without: RuntimeError: Failed to find C compiler"):
-        assert not way.works(torch.device("cpu"), torch.float32)
-    assert not way.works(torch.device("cpu"), torch.float32)  # without a word
+        assert not dispatch.works(torch.device("cpu"), torch.float32)
+    assert not dispatch.works(torch.device("cpu"), torch.float32)  # without a word
 
 
 def test_without_triton_nothing_is_said(monkeypatch):
-    monkeypatch.setattr(way, "find_spec", lambda _: None)
-    assert not way.works(torch.device("cpu"), torch.float32)
+    monkeypatch.setattr(dispatch, "find_spec", lambda _: None)
+    assert not dispatch.works(torch.device("cpu"), torch.float32)
 
 
 @pytest.mark.parametrize("gradient", [True, False])
 def test_the_fused_scan_is_the_scan(gradient, interpreted):
-    inputs = tensors((T, B, 4 * H), (4 * H, H), (B, H), (B, H))
-    peephole = tensors((3, H))[0]
-    for x in (*inputs, peephole):
-        x.requires_grad_(gradient)
-    ours = way.lstm(inputs[0], *[None] * 3, *inputs[1:], *[None] * 5, peephole)
-    theirs = scans.lstm(*inputs, LSTMOptions(peephole=peephole))
-    for one, other in zip(ours, theirs, strict=True):
+    """As `run` would call it on a GPU, where it finds the kernels in order."""
+    inputs = scan_inputs(peephole=tensors((3, H))[0])
+    for x in inputs:
+        if x is not None:
+            x.requires_grad_(gradient)
+    ours = dispatch.run(lstm.ScanLSTM, gradient, inputs)
+    assert (ours[0].grad_fn is not None) is gradient
+    assert not gradient or "FusedLSTM" in ours[0].grad_fn.name()
+    for one, other in zip(ours, run_scan(lstm.ScanLSTM, inputs), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
         assert one.requires_grad is gradient
 
 
 # With a GPU.
 
+
+class Case(NamedTuple):
+    """A scan, its inputs, the shapes of its tensors, and the sizes of its gains and shifts."""
+
+    scan: type
+    inputs: type
+    shapes: list
+    norms: dict
+
+
 SCANS = {
-    "lstm": (scans.lstm, [(T, B, 4 * H), (4 * H, H), (B, H), (B, H)], LSTMOptions),
-    "gru": (scans.gru, [(T, B, 3 * H), (3 * H, H), 3 * H, (B, H)], GRUOptions),
-    "rnn": (scans.rnn, [(T, B, H), (H, H), (B, H)], RNNOptions),
-}
-NORMS = {
-    "lstm": {"norm_h": 4 * H, "norm_c": H},
-    "gru": {"norm_rz": 2 * H, "norm_n": H},
-    "rnn": {"norm": H},
+    "lstm": Case(
+        lstm.ScanLSTM,
+        lstm.Inputs,
+        [(T, B, I), (4 * H, I), (4 * H, H), (4 * H,), (B, H), (B, H)],
+        {"gain_x": 4 * H, "gain_h": 4 * H, "shift_h": 4 * H, "gain_c": H, "shift_c": H},
+    ),
+    "gru": Case(
+        gru.ScanGRU,
+        gru.Inputs,
+        [(T, B, I), (3 * H, I), (3 * H, H), (3 * H,), (3 * H,), (B, H)],
+        {"gain_x": 3 * H, "gain_rz": 2 * H, "shift_rz": 2 * H, "gain_n": H, "shift_n": H},
+    ),
+    "rnn": Case(rnn.ScanRNN, rnn.Inputs, [(T, B, I), (H, I), (H, H), (H,), (B, H)], {"gain": H, "shift": H}),
 }
 
 
 def passes(scan, device, normed, dtype=torch.float64):
     """Values and gradients of a scan with zoneout and, if asked for, layer normalisation."""
-    run, shapes, options = SCANS[scan]
-    inputs = tensors(*shapes, dtype=dtype)
-    norms = NORMS[scan] if normed else {}
-    parts = {name: tensors(n, n, dtype=dtype) for name, n in norms.items()}
+    case = SCANS[scan]
+    norms = case.norms if normed else {}
+    drawn = tensors(*case.shapes, *norms.values(), dtype=dtype)
     keep = torch.rand(T, B, H, generator=torch.Generator().manual_seed(2)).to(dtype)
-    leaves = [*inputs, *(x for pair in parts.values() for x in pair)]
-    there = [x.to(device).requires_grad_() for x in leaves]
-    of_norms = iter(there[len(inputs) :])
-    pairs = {name: Norm(next(of_norms), next(of_norms)) for name in norms}
-    chosen = options(keep_h=keep.to(device), **pairs)
-    states = run(*there[: len(inputs)], chosen)
-    states = [states] if isinstance(states, torch.Tensor) else list(states)
+    leaves = [x.to(device).requires_grad_() for x in drawn]
+    options = dict(zip(norms, leaves[len(case.shapes) :], strict=True))
+    inputs = case.inputs(*leaves[: len(case.shapes)], keep_h=keep.to(device), **options)
+    states = run_scan(case.scan, inputs)
     loss = sum((s * s).sum() for s in states)
-    return [x.detach().cpu() for x in (*states, *torch.autograd.grad(loss, there))]
+    return [x.detach().cpu() for x in (*states, *torch.autograd.grad(loss, leaves))]
 
 
 @needs_gpu
@@ -189,21 +219,21 @@ def passes(scan, device, normed, dtype=torch.float64):
 @pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "no kernels"])
 @pytest.mark.parametrize("normed", [True, False], ids=["norms", "no norms"])
 @pytest.mark.parametrize("scan", SCANS)
-def test_every_way_on_a_gpu_is_the_scan_on_the_cpu(scan, normed, kernels, graphs, monkeypatch):
+def test_a_scan_on_a_gpu_is_the_scan_on_the_cpu(scan, normed, kernels, graphs, monkeypatch):
     monkeypatch.setattr(GRAPHS, "on", graphs)
     monkeypatch.setattr(TRITON, "on", kernels)
     wanted = passes(scan, "cpu", normed)
     for _ in range(graph.AFTER + 2):
         for one, other in zip(passes(scan, "cuda", normed), wanted, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
-    assert len(graph.ON_CUDA.pairs) == graphs
+    assert len(graph.ON_CUDA.recordings) == graphs
 
 
 @needs_gpu
 def test_a_gpu_has_the_kernels():
     needs_triton()
     for dtype in DTYPES:
-        assert way.works(torch.device("cuda", 0), dtype)
+        assert dispatch.works(torch.device("cuda", 0), dtype)
 
 
 @needs_gpu
@@ -223,7 +253,7 @@ def test_two_layers_share_a_graph_and_train_as_on_the_cpu():
             optimizer.step()
     for one, other in zip(there.parameters(), ours.parameters(), strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-8)
-    assert len(graph.ON_CUDA.pairs) == 1
+    assert len(graph.ON_CUDA.recordings) == 1
 
 
 @needs_gpu
@@ -251,7 +281,7 @@ def test_these_tests_know_whether_triton_is_there():
     assert load()
 
 
-def test_nobody_gets_a_way_that_was_not_asked_for():
-    program = "from rnnlit.nn.gpu.way import GRAPHS, TRITON; print(GRAPHS.on, TRITON.on)"
+def test_nobody_gets_what_was_not_asked_for():
+    program = "from rnnlit.nn.gpu.dispatch import TRITON, graph; print(graph.GRAPHS.on, TRITON.on)"
     answer = run([sys.executable, "-c", program])
     assert answer.stdout.split() == ["False", "False"], answer.stderr
