@@ -36,13 +36,15 @@ def binary_mask(
 ) -> Tensor:
     """Draw a mask without scaling:  m = 1 with probability 1 - p, else 0.
 
-    like: a tensor that tells dtype and device, in place of the two arguments.
+    like: a tensor that tells dtype and device, in place of the two arguments. So layers call it, which have
+        checked p when they were made.
     """
-    q = 1 - check_probability("p", p)
-    if like is not None:
+    if like is None:
+        check_probability("p", p)
+    else:
         dtype, device = like.dtype, like.device
     empty = torch.empty(shape, dtype=dtype, device=device)
-    return torch.bernoulli(empty, q, generator=generator)  # not in place, which torch.func.vmap refuses
+    return torch.bernoulli(empty, 1 - p, generator=generator)  # not in place, which torch.func.vmap refuses
 
 
 def mask(

@@ -16,10 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnlit.tools.checks import ShapeError
-from rnnlit.tools.checks_torch import check_lengths
 from rnnlit.tools.sequences_torch import Padding
 
 # Added to a gate's argument it closes (-) or opens (+) the gate for good: sigma(-SHUT) is zero and
@@ -38,25 +36,6 @@ def flag_padding(
     H = weight_ih.shape[0] // len(effect)
     column = torch.tensor(effect, dtype=weight_ih.dtype, device=weight_ih.device).repeat_interleave(H)
     return torch.cat([x, padding.mask.to(x.dtype)], -1), torch.cat([weight_ih, column[:, None]], 1)
-
-
-def time_first(module: torch.nn.RNNBase, input: Any, lengths: Any) -> tuple[Tensor, Tensor | None]:
-    """Return the input as (T, B, I) and lengths as an int64 tensor (B,) on the CPU, or None.
-
-    ValueError, TypeError: lengths are bad, or given for one sequence without a batch; the input is packed.
-    """
-    if isinstance(input, PackedSequence):
-        argument = "return_all_states" if lengths is None else "lengths"
-        raise TypeError(f"{argument}: expected the input as a padded tensor beside it, got a PackedSequence")
-    if input.dim() == 2:
-        if lengths is not None:
-            raise ShapeError(f"lengths: expected a batch beside it, got input of shape {tuple(input.shape)}")
-        return input[:, None], None
-    x = input.transpose(0, 1) if module.batch_first else input
-    if lengths is None:
-        return x, None
-    layout = "(B, T, I) with batch_first=True" if module.batch_first else "(T, B, I) with batch_first=False"
-    return x, check_lengths(lengths, x.shape[0], x.shape[1], f"input {layout}")
 
 
 def steps_and_batch(input: Tensor, batch_first: bool = False) -> tuple[int, int]:

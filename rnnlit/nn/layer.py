@@ -16,7 +16,7 @@ from torch.nn.functional import dropout
 
 from rnnlit.dropout_torch import mask
 from rnnlit.nn.dropin import DropIn, proxied
-from rnnlit.nn.fused import as_input, run_packed, time_first
+from rnnlit.nn.fused import as_input, run_packed
 from rnnlit.nn.row import Row, prepare
 from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
@@ -33,7 +33,7 @@ from rnnlit.nn.variants import (
     reset_uniform,
 )
 from rnnlit.tools.checks import ShapeError, check_size
-from rnnlit.tools.checks_torch import check_input, check_state
+from rnnlit.tools.checks_torch import check_input, check_state, time_first
 from rnnlit.tools.private_torch import follows, readable, vmaps
 from rnnlit.tools.sequences_torch import Padding, padding_of, turn
 

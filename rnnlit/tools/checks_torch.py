@@ -117,3 +117,22 @@ def check_cell(
     for name, value in states.items():
         if value is not None:
             check_state(name, value, (x.shape[-2], H), params[0])
+
+
+def time_first(module: torch.nn.RNNBase, input: Any, lengths: Any) -> tuple[Tensor, Tensor | None]:
+    """Return the input as (T, B, I) and lengths as an int64 tensor (B,) on the CPU, or None.
+
+    ValueError, TypeError: lengths are bad, or given for one sequence without a batch; the input is packed.
+    """
+    if isinstance(input, PackedSequence):
+        argument = "return_all_states" if lengths is None else "lengths"
+        raise TypeError(f"{argument}: expected the input as a padded tensor beside it, got a PackedSequence")
+    if input.dim() == 2:
+        if lengths is not None:
+            raise ShapeError(f"lengths: expected a batch beside it, got input of shape {tuple(input.shape)}")
+        return input[:, None], None
+    x = input.transpose(0, 1) if module.batch_first else input
+    if lengths is None:
+        return x, None
+    layout = "(B, T, I) with batch_first=True" if module.batch_first else "(T, B, I) with batch_first=False"
+    return x, check_lengths(lengths, x.shape[0], x.shape[1], f"input {layout}")

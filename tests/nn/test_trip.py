@@ -1,5 +1,6 @@
-"""How far a call goes before the first gate is computed: files of the package and frames of it."""
+"""How far a call goes before its first gate, in files and frames; how long the functions of a scan are."""
 
+import ast
 import sys
 from pathlib import Path
 
@@ -67,3 +68,36 @@ def test_the_measure_itself(monkeypatch):
     monkeypatch.setattr(type(layer), "_scan", namespace["further"])
     more, deeper = trip(layer, "sigmoid_", torch.ones(T, B, I))
     assert more == files | {"/further.py"} and deeper == depth + 1
+
+
+MOST_LINES = 45
+
+
+def lengths(source):
+    """The lines of each function from `def` to its end, without its docstring."""
+    found = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[0]
+            doc = first.end_lineno - first.lineno + 1 if ast.get_docstring(node, clean=False) else 0
+            found[node.name] = node.end_lineno - node.lineno + 1 - doc
+    return found
+
+
+def test_functions_of_a_scan_fit_a_screen():
+    """But for Triton's kernels, whose arguments take a line each."""
+    folder = Path(nn.__file__).parent
+    files = [one for name in ("scan", "gpu") for one in sorted((folder / name).glob("*.py"))]
+    sizes = {
+        (file.name, name): size
+        for file in files
+        if not file.stem.endswith("_triton")
+        for name, size in lengths(file.read_text()).items()
+    }
+    assert len(sizes) > 60 and ("lstm.py", "backward") in sizes
+    assert {where: size for where, size in sizes.items() if size > MOST_LINES} == {}
+
+
+def test_lines_are_counted_without_the_docstring():
+    source = 'def f(x):\n    """One.\n\n    Two.\n    """\n    y = x\n\n    # three\n    return y\n'
+    assert lengths(source) == {"f": 5}
