@@ -36,10 +36,10 @@ from nn_variants import VARIANTS, loop, passes
 from torch.nn.functional import layer_norm, linear
 
 from rnnlit import dropout_lstm, lstm, lstm_peephole, nn
+from rnnlit.nn.direction import run_scan
 from rnnlit.nn.gpu import graph
 from rnnlit.nn.gpu.dispatch import TRITON, tried
 from rnnlit.nn.gpu.graph import GRAPHS
-from rnnlit.nn.row import run_scan
 from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 
 SIZE, SMALL = (256, 64, 512), (9, 3, 20)  # T, B, H; as many inputs as H

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from rnnlit.nn.direction import Direction, scan_gru, scan_lstm, scan_rnn
+from rnnlit.nn.direction import States as DirectionStates
 from rnnlit.nn.dropin import DropIn, proxied
-from rnnlit.nn.row import Row, scan_gru, scan_lstm, scan_rnn
-from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
     BLOCKS,
     PLAIN,
@@ -89,12 +89,12 @@ class Cell(DropIn, torch.nn.RNNCellBase):
         x, states = (input[None], [s[None] for s in states]) if alone else (input, states)
         weights = [self.weight_ih, self.weight_hh, *([self.bias_ih, self.bias_hh] if self.bias else [])]
         extra = {name: getattr(self, name) for name in extra_sizes(self.variants, self.mode, 0)}
-        _, new = self._scan(Row(weights, extra, x[None]), *states)
+        _, new = self._scan(Direction(weights, extra, x[None]), *states)
         # copies, for these are views of what the backward pass keeps, and a loop may write into its states
         new = [s[0].clone() if alone else s.clone() for s in new]
         return tuple(new) if len(self.kinds) == 2 else new[0]
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
+    def _scan(self, one: Direction, *states: Tensor) -> DirectionStates:
         raise NotImplementedError
 
     def _checked(self, input: Any, hx: Any) -> list[Tensor]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlit.nn.direction import Direction, scan_gru
+from rnnlit.nn.direction import States as DirectionStates
 from rnnlit.nn.fused import steps_and_batch
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row, scan_gru
-from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
@@ -125,13 +125,13 @@ class GRU(Layer, torch.nn.GRU):
 
     _scan = scan_gru
 
-    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
+    def _fused(self, one: Direction, all_states: bool, *states: Tensor) -> DirectionStates:
         """The states (T, B, H) of one layer and direction, and its last state (B, H).
 
         At the padding x is zero and a state is a mean of states and tanhs, so nothing can grow there.
         """
-        (h0,), padding = states, row.padding
-        h, _ = torch.gru(row.x, h0[None], list(row.weights), self.bias, 1, 0.0, self.training, False, False)
+        (h0,), padding = states, one.padding
+        h, _ = torch.gru(one.x, h0[None], list(one.weights), self.bias, 1, 0.0, self.training, False, False)
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from rnnlit.dropout_torch import mask
+from rnnlit.nn.direction import Direction, prepare
+from rnnlit.nn.direction import States as DirectionStates
 from rnnlit.nn.dropin import DropIn, proxied
 from rnnlit.nn.fused import as_input, run_packed
-from rnnlit.nn.row import Row, prepare
-from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.variants import (
     BLOCKS,
     PLAIN,
@@ -38,7 +38,7 @@ from rnnlit.tools.private_torch import follows, readable, vmaps
 from rnnlit.tools.sequences_torch import Padding, padding_of, turn
 
 
-class Way(NamedTuple):
+class Dispatch(NamedTuple):
     """Which way a call takes."""
 
     kind: str  # one of SENTENCES
@@ -48,7 +48,7 @@ class Way(NamedTuple):
 SENTENCES = {
     "torch": "torch's own call",
     "packed": "torch's own call on the packed batch",
-    "rows": "torch's fused kernel, one call for each layer and direction",
+    "each": "torch's fused kernel, one call for each layer and direction",
     "scan": "our scan, because no fused kernel of torch does this inside a step",
     "quick": "our scan, because it is quicker than torch's kernel here",
     "autocast": "our scan, because torch's LSTM does not run in this precision on this processor",
@@ -209,15 +209,15 @@ class Layer(DropIn, torch.nn.RNNBase):
         x = input
         if lengths is not None or return_all_states or isinstance(input, Tensor):
             x, lengths = time_first(self, input, lengths)
-        way = self._way(x, lengths, return_all_states, generator)
-        if way.kind == "torch":
+        choice = self._dispatch(x, lengths, return_all_states, generator)
+        if choice.kind == "torch":
             return super().forward(input, hx)
         if not isinstance(input, Tensor):
             raise TypeError(
-                f"input: expected a padded tensor, and lengths beside it, with {', '.join(way.why)}, "
+                f"input: expected a padded tensor, and lengths beside it, with {', '.join(choice.why)}, "
                 "got a PackedSequence"
             )
-        if way.kind == "packed":
+        if choice.kind == "packed":
             return run_packed(super().forward, input, hx, lengths, self.batch_first)
         starts, rows, D = self._starts(x, hx), self.all_weights, 2 if self.bidirectional else 1
         padding = None
@@ -229,33 +229,33 @@ class Layer(DropIn, torch.nn.RNNBase):
             x = self._dropped_between(x, generator) if layer else x
             for direction in range(D):
                 k = layer * D + direction
-                row = self._row(k, rows[k], turn(x, padding) if direction else x, padding, generator)
-                if way.kind in SCANS:
-                    states, last = self._scan(row, *(start[k] for start in starts))
-                    if way.kind == "autocast":  # an answer in the precision of torch's
+                one = self._direction(k, rows[k], turn(x, padding) if direction else x, padding, generator)
+                if choice.kind in SCANS:
+                    states, last = self._scan(one, *(start[k] for start in starts))
+                    if choice.kind == "autocast":  # an answer in the precision of torch's
                         dtype = torch.get_autocast_dtype(x.device.type)
                         states, last = [s.to(dtype) for s in states], [s.to(dtype) for s in last]
                 else:
-                    states, last = self._fused(row, return_all_states, *(start[k] for start in starts))
+                    states, last = self._fused(one, return_all_states, *(start[k] for start in starts))
                 all_states.append([turn(state, padding) for state in states] if direction else states)
                 all_last.append(last)
             x = torch.cat([states[0] for states in all_states[-D:]], -1)
         x = self._dropped_output(x, generator)
         return self._results(input, x, all_states if return_all_states else None, all_last)
 
-    def _row(
+    def _direction(
         self,
         k: int,
         weights: Sequence[Tensor],
         x: Tensor,
         padding: Padding | None,
         generator: torch.Generator | None,
-    ) -> Row:
+    ) -> Direction:
         """What layer and direction k needs for its input x (T, B, I), with input mask and dropped weights."""
         names = extra_sizes(self.variants, self.mode, 0)
         extra = {name: getattr(self, name + self._suffixes()[k]) for name in names}
-        row = Row(weights, extra, x, padding, self.training, generator)
-        return prepare(row, self.variants)
+        one = Direction(weights, extra, x, padding, self.training, generator)
+        return prepare(one, self.variants)
 
     def _dropped_between(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Torch's dropout of the input x (T, B, N) of all layers but the first."""
@@ -305,16 +305,16 @@ class Layer(DropIn, torch.nn.RNNBase):
         x = input
         if lengths is not None or return_all_states or isinstance(input, Tensor):
             x, lengths = time_first(self, input, lengths)
-        way = self._way(x, lengths, return_all_states, generator)
-        return SENTENCES[way.kind] + (f": {', '.join(way.why)}" if way.why else "")
+        choice = self._dispatch(x, lengths, return_all_states, generator)
+        return SENTENCES[choice.kind] + (f": {', '.join(choice.why)}" if choice.why else "")
 
-    def _way(
+    def _dispatch(
         self, x: Any, lengths: Tensor | None, all_states: bool, generator: torch.Generator | None
-    ) -> Way:
+    ) -> Dispatch:
         """The rule of dispatch, as `rnnlit.nn` states it.   x (T, B, I), or a packed sequence"""
         inside = self.variants.inside(self.training)
         if inside:
-            return Way("scan", inside)
+            return Dispatch("scan", inside)
         why = self.variants.outside(self.training)
         why += ["return_all_states"] if all_states else []
         why += ["a hidden_size for each layer"] if self.sizes is not None else []
@@ -323,12 +323,12 @@ class Layer(DropIn, torch.nn.RNNBase):
         ragged = lengths is not None and not (readable(lengths) and bool((lengths == x.shape[0]).all()))
         instead = self._instead(x) if isinstance(x, Tensor) else ""
         if instead:
-            return Way(instead, (["lengths"] if ragged else []) + why)
+            return Dispatch(instead, (["lengths"] if ragged else []) + why)
         if why:
-            return Way("rows", (["lengths"] if ragged else []) + why)
+            return Dispatch("each", (["lengths"] if ragged else []) + why)
         if not ragged:
-            return Way("torch", [])
-        return Way("packed" if self._packs(x) and not follows() else "rows", ["lengths"])
+            return Dispatch("torch", [])
+        return Dispatch("packed" if self._packs(x) and not follows() else "each", ["lengths"])
 
     def _instead(self, x: Tensor, batch_first: bool = False) -> str:
         """The way that is taken in place of torch's kernels, or "".   x as in `_scan_is_quicker`"""
@@ -344,10 +344,10 @@ class Layer(DropIn, torch.nn.RNNBase):
         """Whether packing a padded batch is the quicker way: on the CPU its backward pass is slow."""
         return x.is_cuda
 
-    def _scan(self, row: Row, *states: Tensor) -> RowStates:
+    def _scan(self, one: Direction, *states: Tensor) -> DirectionStates:
         raise NotImplementedError
 
-    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
+    def _fused(self, one: Direction, all_states: bool, *states: Tensor) -> DirectionStates:
         raise NotImplementedError
 
     def _gathered(self, rows: list[Tensor]) -> Any:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlit.nn.direction import Direction, scan_lstm
+from rnnlit.nn.direction import States as DirectionStates
 from rnnlit.nn.fused import SHUT, cell_states, flag_padding
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row, scan_lstm
-from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_biases, check_variants, reset_biases
@@ -148,13 +148,13 @@ class LSTM(Layer, torch.nn.LSTM):
 
     _scan = scan_lstm
 
-    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
+    def _fused(self, one: Direction, all_states: bool, *states: Tensor) -> DirectionStates:
         """The states of one layer and direction: h (T, B, N), c (T, B, H) if asked for; and the last h and c.
 
         At the padding the input and output gates are shut and the forget gate is open: h is zero there, and c
         stays.
         """
-        x, weights, padding, (h0, c0) = row.x, list(row.weights), row.padding, states
+        x, weights, padding, (h0, c0) = one.x, list(one.weights), one.padding, states
         if padding is not None:
             x, weights[0] = flag_padding(x, weights[0], [-SHUT, SHUT, 0.0, -SHUT], padding)
         hx = (h0[None], c0[None])

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlit.nn.direction import Direction, scan_rnn
+from rnnlit.nn.direction import States as DirectionStates
 from rnnlit.nn.fused import flag_padding
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row, scan_rnn
-from rnnlit.nn.row import States as RowStates
 from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
 from rnnlit.tools.checks import check_size
@@ -101,9 +101,9 @@ class RNN(Layer, torch.nn.RNN):
 
     _scan = scan_rnn
 
-    def _fused(self, row: Row, all_states: bool, *states: Tensor) -> RowStates:
+    def _fused(self, one: Direction, all_states: bool, *states: Tensor) -> DirectionStates:
         """The states (T, B, H) of one layer and direction, and its last state (B, H)."""
-        x, weights, padding, (h0,) = row.x, list(row.weights), row.padding, states
+        x, weights, padding, (h0,) = one.x, list(one.weights), one.padding, states
         relu = self.nonlinearity == "relu"
         if padding is not None and relu:
             # there a relu could grow past all bounds, so it is shut by more than any state can outweigh

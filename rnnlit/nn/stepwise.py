@@ -17,8 +17,8 @@ from torch.nn.functional import dropout
 
 from rnnlit.dropout_masks import times
 from rnnlit.dropout_torch import mask
+from rnnlit.nn.direction import Direction
 from rnnlit.nn.layer import Layer
-from rnnlit.nn.row import Row
 from rnnlit.nn.variants import PLAIN, extra_sizes
 
 # One step of a layer without variants, by its mode; that of an LSTM takes a pair.
@@ -86,8 +86,8 @@ def step(
         if inside:
             names = extra_sizes(layer.variants, layer.mode, 0)
             extra = {name: getattr(layer, f"{name}_l{k}") for name in names}
-            row = Row(weights, extra, x[None], training=layer.training, mask_h=m.h)
-            state = tuple(layer._scan(row, *state)[1])
+            one = Direction(weights, extra, x[None], training=layer.training, mask_h=m.h)
+            state = tuple(layer._scan(one, *state)[1])
         elif layer.mode == "LSTM":
             state = torch.lstm_cell(x, state, *weights)
         else:

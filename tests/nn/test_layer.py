@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rnnlit import lstm, nn
-from rnnlit.nn.row import run_scan
+from rnnlit.nn.direction import run_scan
 from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 from tests.programs import run
 from tests.tolerances import TOLERANCE

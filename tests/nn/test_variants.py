@@ -13,7 +13,7 @@ from torch.nn.functional import layer_norm
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from rnnlit import lstm_peephole, nn
-from rnnlit.nn import row as row_module
+from rnnlit.nn import direction as direction_module
 from rnnlit.nn.variants import PLAIN, Variants, check_variants
 from tests.processor import ask_torch, needs_torch
 from tests.tolerances import TOLERANCE
@@ -110,8 +110,8 @@ def drawn(monkeypatch):
         rows[-1] |= {"weight_hh": prepared.weights[1], "x": prepared.x}
         return prepared
 
-    original, outside = row_module.masks, row_module.prepare
-    monkeypatch.setattr(row_module, "masks", masks)
+    original, outside = direction_module.masks, direction_module.prepare
+    monkeypatch.setattr(direction_module, "masks", masks)
     monkeypatch.setattr("rnnlit.nn.layer.prepare", prepare)
     return rows
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from rnnlit import nn
+from rnnlit.nn.direction import run_scan
 from rnnlit.nn.gpu import dispatch, graph
 from rnnlit.nn.gpu.dispatch import TRITON
 from rnnlit.nn.gpu.graph import GRAPHS
-from rnnlit.nn.row import run_scan
 from rnnlit.nn.scan import gru, lstm, rnn
 from tests.nn.gpu.test_lstm_triton import load, needs_triton
 from tests.programs import run

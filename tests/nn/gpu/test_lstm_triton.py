@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rnnlit import dropout_lstm, lstm, lstm_peephole
-from rnnlit.nn.row import run_scan
+from rnnlit.nn.direction import run_scan
 from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 from tests.tolerances import TOLERANCE
 

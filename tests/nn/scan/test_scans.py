@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import layer_norm, linear
 
-from rnnlit.nn.row import run_scan
+from rnnlit.nn.direction import run_scan
 from rnnlit.nn.scan import gru, lstm, products, rnn, steps
 from rnnlit.nn.scan import loop as loops
 from tests.programs import run

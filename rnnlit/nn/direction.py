@@ -21,11 +21,11 @@ from rnnlit.tools.private_torch import apart, autocasts, draws_apart, exports, f
 from rnnlit.tools.sequences_torch import Padding, last_state
 
 
-class Row(NamedTuple):
+class Direction(NamedTuple):
     """What one layer and direction needs for one call."""
 
     weights: Sequence[Tensor]  # torch's: weight_ih, weight_hh, the biases if there are any
-    extra: Mapping[str, Tensor]  # the parameters of `variants_torch.extra_sizes`
+    extra: Mapping[str, Tensor]  # the parameters of `variants.extra_sizes`
     x: Tensor  # (T, B, I)
     padding: Padding | None = None
     training: bool = False
@@ -33,50 +33,50 @@ class Row(NamedTuple):
     mask_h: Tensor | None = None  # (B, H) of h_{t-1} where the gates read it; None: `masks` draws it
 
 
-# All states (T, B, N) of a row, the hidden ones first, zero at the padding; and the last ones (B, N).
+# All states (T, B, N) of a layer and direction, h first, zero at the padding; and the last ones (B, N).
 States = tuple[list[Tensor], list[Tensor]]
 
 
-def prepare(row: Row, variants: Variants) -> Row:
+def prepare(one: Direction, variants: Variants) -> Direction:
     """Apply what works outside the recurrence: the mask on the input, and the dropped weights."""
-    weights, x = list(row.weights), row.x
-    if row.training and variants.weight_drop:
-        kept = mask(weights[1].shape, variants.weight_drop, row.generator, like=weights[1])
-        weights[1] = weights[1] * kept  # a new tensor: the parameter stays whole, and gets its gradient
-    if row.training and variants.input_dropout:
-        x = x * mask((1, *x.shape[1:]), variants.input_dropout, row.generator, like=x)
-    return row._replace(weights=weights, x=x)
+    weights, x = list(one.weights), one.x
+    if one.training and variants.weight_drop:
+        drawn = mask(weights[1].shape, variants.weight_drop, one.generator, like=weights[1])
+        weights[1] = weights[1] * drawn  # a new tensor: the parameter stays whole, and gets its gradient
+    if one.training and variants.input_dropout:
+        x = x * mask((1, *x.shape[1:]), variants.input_dropout, one.generator, like=x)
+    return one._replace(weights=weights, x=x)
 
 
-def masks(row: Row, variants: Variants, H: int) -> dict[str, Tensor | None]:
+def masks(one: Direction, variants: Variants, H: int) -> dict[str, Tensor | None]:
     """The masks inside the recurrence, by what they meet: h, the candidate, and the old h and c (zoneout)."""
-    T, B, _ = row.x.shape
-    like, generator = row.weights[1], row.generator
+    T, B, _ = one.x.shape
+    like, generator = one.weights[1], one.generator
 
     def dropped(p: float, steps: int) -> Tensor | None:
-        return mask((steps, B, H), p, generator, like=like) if p and row.training else None
+        return mask((steps, B, H), p, generator, like=like) if p and one.training else None
 
-    def kept(p: float) -> Tensor | None:
+    def zoneout(p: float) -> Tensor | None:
         """1 where the state stays: drawn in training; in evaluation its expectation p, for all alike."""
         if not p:
             return None
-        if not row.training:
+        if not one.training:
             return like.new_full((1, 1, 1), p)
         if draws_apart():
             return torch.bernoulli(like.new_full((T, B, H), p), generator=generator)
         return like.new_empty((T, B, H)).uniform_(generator=generator).lt_(p)  # quicker than bernoulli_
 
     return {
-        "h": dropped(variants.recurrent_dropout, 1) if row.mask_h is None else row.mask_h[None],
+        "h": dropped(variants.recurrent_dropout, 1) if one.mask_h is None else one.mask_h[None],
         "candidate": dropped(variants.candidate_dropout, T),
-        "keep_h": kept(variants.zoneout_h),
-        "keep_c": kept(variants.zoneout_c),
+        "keep_h": zoneout(variants.zoneout_h),
+        "keep_c": zoneout(variants.zoneout_c),
     }
 
 
-def norm_of(row: Row, name: str) -> tuple[Tensor, Tensor]:
+def norm_of(one: Direction, name: str) -> tuple[Tensor, Tensor]:
     """A layer normalisation's gain and shift."""
-    return row.extra[f"norm_gain_{name}"], row.extra[f"norm_shift_{name}"]
+    return one.extra[f"norm_gain_{name}"], one.extra[f"norm_shift_{name}"]
 
 
 def with_shift(bias: Tensor | None, *norms: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -85,64 +85,64 @@ def with_shift(bias: Tensor | None, *norms: tuple[Tensor, Tensor]) -> tuple[Tens
     return gain, shift if bias is None else shift + bias
 
 
-def scan_lstm(module: Any, row: Row, *states: Tensor) -> States:
+def scan_lstm(module: Any, one: Direction, *states: Tensor) -> States:
     """The states h and c of a layer and direction of an LSTM.   states: h0, c0 (B, H)
 
     With layer_norm, as Ba et al. (2016):  a = LN(W_ih x) + LN(W_hh h) + b,  h' = o tanh(LN(c')).
     module: the layer or cell, which knows its variants
     """
-    weight_ih, weight_hh, *biases = row.weights
+    weight_ih, weight_hh, *biases = one.weights
     bias, (h0, c0) = biases[0] + biases[1] if biases else None, states
-    m = masks(row, module.variants, weight_hh.shape[1])
-    inputs = lstm.Inputs(row.x, weight_ih, weight_hh, bias, h0, c0, m["h"], m["candidate"])
+    m = masks(one, module.variants, weight_hh.shape[1])
+    inputs = lstm.Inputs(one.x, weight_ih, weight_hh, bias, h0, c0, m["h"], m["candidate"])
     inputs = inputs._replace(keep_h=m["keep_h"], keep_c=m["keep_c"])
     if module.variants.peephole:
-        inputs = inputs._replace(peephole=torch.stack([row.extra[name] for name in PEEPHOLES]))
+        inputs = inputs._replace(peephole=torch.stack([one.extra[name] for name in PEEPHOLES]))
     if module.variants.layer_norm:
-        gain_x, bias = with_shift(bias, norm_of(row, "ih"))
-        (gain_h, shift_h), (gain_c, shift_c) = norm_of(row, "hh"), norm_of(row, "c")
+        gain_x, bias = with_shift(bias, norm_of(one, "ih"))
+        (gain_h, shift_h), (gain_c, shift_c) = norm_of(one, "hh"), norm_of(one, "c")
         inputs = inputs._replace(bias=bias, gain_x=gain_x, gain_h=gain_h, shift_h=shift_h)
         inputs = inputs._replace(gain_c=gain_c, shift_c=shift_c)
-    return ended(run_scan(lstm.ScanLSTM, inputs), row.padding)
+    return ended(run_scan(lstm.ScanLSTM, inputs), one.padding)
 
 
-def scan_gru(module: Any, row: Row, *states: Tensor) -> States:
+def scan_gru(module: Any, one: Direction, *states: Tensor) -> States:
     """The states h of a layer and direction of a GRU.   states: h0 (B, H)
 
     With layer_norm, as Ba et al. (2016): LN(W_ih x) and LN(W_hh h), blocks r and z together, n apart; then
     the biases.
     module: the layer or cell, which knows its variants
     """
-    weight_ih, weight_hh, *biases = row.weights
+    weight_ih, weight_hh, *biases = one.weights
     (bias, bias_hh), (h0,) = biases or (None, None), states
-    m, reset_after = masks(row, module.variants, weight_hh.shape[1]), not module.variants.reset_before
-    inputs = gru.Inputs(row.x, weight_ih, weight_hh, bias, bias_hh, h0, reset_after)
+    m, reset_after = masks(one, module.variants, weight_hh.shape[1]), not module.variants.reset_before
+    inputs = gru.Inputs(one.x, weight_ih, weight_hh, bias, bias_hh, h0, reset_after)
     inputs = inputs._replace(mask_h=m["h"], mask_n=m["candidate"], keep_h=m["keep_h"])
     if module.variants.layer_norm:
-        gain_x, bias = with_shift(bias, norm_of(row, "ih_rz"), norm_of(row, "ih_n"))
-        (gain_rz, shift_rz), (gain_n, shift_n) = norm_of(row, "hh_rz"), norm_of(row, "hh_n")
+        gain_x, bias = with_shift(bias, norm_of(one, "ih_rz"), norm_of(one, "ih_n"))
+        (gain_rz, shift_rz), (gain_n, shift_n) = norm_of(one, "hh_rz"), norm_of(one, "hh_n")
         inputs = inputs._replace(bias=bias, gain_x=gain_x, gain_rz=gain_rz, shift_rz=shift_rz)
         inputs = inputs._replace(gain_n=gain_n, shift_n=shift_n)
-    return ended(run_scan(gru.ScanGRU, inputs), row.padding)
+    return ended(run_scan(gru.ScanGRU, inputs), one.padding)
 
 
-def scan_rnn(module: Any, row: Row, *states: Tensor) -> States:
+def scan_rnn(module: Any, one: Direction, *states: Tensor) -> States:
     """The states h of a layer and direction of a plain network.   states: h0 (B, H)
 
     With layer_norm, as Ba et al. (2016):  h' = tanh(LN(W_ih x + W_hh h) + b).
     module: the layer or cell, which knows its variants and its nonlinearity
     """
-    x, (weight_ih, weight_hh, *biases), relu = row.x, row.weights, module.nonlinearity == "relu"
+    x, (weight_ih, weight_hh, *biases), relu = one.x, one.weights, module.nonlinearity == "relu"
     bias, (h0,) = biases[0] + biases[1] if biases else None, states
     gain = shift = None
     if module.variants.layer_norm:
-        (gain, shift), bias = with_shift(bias, norm_of(row, "a")), None
-    elif row.padding is not None and relu:
+        (gain, shift), bias = with_shift(bias, norm_of(one, "a")), None
+    elif one.padding is not None and relu:
         # there a relu could grow past all bounds, so it is shut by more than any state can outweigh
-        x, weight_ih = flag_padding(x, weight_ih, [-torch.finfo(weight_ih.dtype).max / 2], row.padding)
-    m = masks(row, module.variants, weight_hh.shape[1])
+        x, weight_ih = flag_padding(x, weight_ih, [-torch.finfo(weight_ih.dtype).max / 2], one.padding)
+    m = masks(one, module.variants, weight_hh.shape[1])
     inputs = rnn.Inputs(x, weight_ih, weight_hh, bias, h0, relu, m["h"], m["keep_h"], gain, shift)
-    return ended(run_scan(rnn.ScanRNN, inputs), row.padding)
+    return ended(run_scan(rnn.ScanRNN, inputs), one.padding)
 
 
 def ended(states: Sequence[Tensor], padding: Padding | None) -> States:
