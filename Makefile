@@ -24,7 +24,7 @@ test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
 
 interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels by Triton (installs them)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-interop.txt
-	@RNNLIT_INTEROP=1 $(PY) -m pytest tests/tools/test_interop.py tests/nn/gpu/test_lstm_triton.py tests/nn/gpu/test_way.py
+	@RNNLIT_INTEROP=1 $(PY) -m pytest tests/tools/test_interop.py tests/nn/gpu/test_lstm_triton.py tests/nn/gpu/test_dispatch.py
 
 notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
 	@$(PY) scripts/run_notebooks.py $(NB)

@@ -56,7 +56,7 @@ The scan is one autograd function with a closed-form backward pass. Where a seco
 
 On a GPU the scan launches its kernels one by one. RNNLIT_TRITON=1 and RNNLIT_GRAPHS=1 in the environment turn
 on fused kernels for the LSTM and CUDA graphs, which are checked on the CPU but have not run on a GPU yet
-(`rnnlit.nn.gpu.dispatch`; `benchmarks/nn_gpu.py` checks and measures them).
+(`rnnlit.nn.gpu`; `make gpu` tests and measures them).
 
 Torch's tools. What each does with a layer; with a layer and `lengths` (torch's then gets a packed batch);
 with a variant, alone and with lengths ("both"); with a cell, and with a cell that has one of the options:
