@@ -6,7 +6,7 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site test interop notebooks lint wheel constraints speed clean distclean
+.PHONY: help book site test interop gpu notebooks lint wheel constraints speed clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
 interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels by Triton (installs them)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-interop.txt
 	@RNNLIT_INTEROP=1 $(PY) -m pytest tests/tools/test_interop.py tests/nn/gpu/test_lstm_triton.py tests/nn/gpu/test_dispatch.py
+
+gpu: $(STAMP) ## test and measure the scans on this machine's GPU, in 8 minutes at most
+	@$(PY) scripts/gpu.py
 
 notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
 	@$(PY) scripts/run_notebooks.py $(NB)

@@ -1,6 +1,7 @@
 """How fast the LSTM's variants are on a GPU: against cuDNN's plain LSTM and against a loop over LSTMCell.
 
     python benchmarks/nn_gpu.py             checks, prints the table, writes results/nn_gpu.json
+    python benchmarks/nn_gpu.py --within 300    the same in at most about so many seconds
     python benchmarks/nn_gpu.py --quick     a small size, few rounds
 
 First the scan is compared with the NumPy references on fresh random inputs, values and all gradients, often
@@ -14,7 +15,8 @@ gradient, in float32 (TF32 off) and bfloat16, each round all sides in turn:
     loop              the variant as a loop over torch's cell or its equations, as users write it today
 
 A ratio is our time over theirs in the same round; a row holds medians and quartiles. The aim is at most
-1.5 times cuDNN's time and at most an eighth of the loop's.
+1.5 times cuDNN's time and at most an eighth of the loop's. The last line says which switches may be on by
+default: those with which no row is slower, and which bring most.
 """
 
 from __future__ import annotations
@@ -45,6 +47,12 @@ from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
 SIZE, SMALL = (256, 64, 512), (9, 3, 20)  # T, B, H; as many inputs as H
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WAYS = {"ours": (), "no graphs": (GRAPHS,), "no kernels": (TRITON,), "neither": (GRAPHS, TRITON)}
+SWITCHES = {  # that are on in these
+    "ours": "RNNLIT_TRITON and RNNLIT_GRAPHS",
+    "no graphs": "RNNLIT_TRITON",
+    "no kernels": "RNNLIT_GRAPHS",
+}
+SLOWER = 1.02  # times the time without: more is no noise
 AIMS = {"cuDNN": 1.5, "loop": 1 / 8}
 CALLS = graph.AFTER + 2  # the first ones capture a graph
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}  # relative to an array's norm
@@ -239,20 +247,45 @@ def compare(runs: dict[str, Callable[[], None]], args: argparse.Namespace) -> di
 def measure(args: argparse.Namespace) -> list[dict]:
     """All rows, printed as they come."""
     rows, size = [], SMALL if args.quick else SIZE
-    for named, dtype in DTYPES.items():
-        for name in VARIANTS:
-            for backward in (True, False):
-                row = {"variant": name, "dtype": named, "size": list(size)}
-                row["pass"] = "forward and backward" if backward else "forward"
-                row |= compare(contest(name, size, dtype, backward, args.device), args)
-                graph.clear()
-                rows.append(row)
-                ratios = "   ".join(f"{key} {value['ratio']:.2f}" for key, value in row["against"].items())
-                print(
-                    f"{name:18} {named:8} {row['pass']:20} {row['ours_ms']:.2f} ms over   {ratios}",
-                    flush=True,
-                )
+    left = [(named, name, back) for named in DTYPES for name in VARIANTS for back in (True, False)]
+    end, longest = args.started + args.within, args.seconds
+    while left:
+        named, name, backward = left.pop(0)
+        # half of what is left for a row: warming up and the last round take their time too
+        args.seconds = min(longest, max(0.0, (end - time.perf_counter()) / (len(left) + 1) / 2))
+        row = {"variant": name, "dtype": named, "size": list(size)}
+        row["pass"] = "forward and backward" if backward else "forward"
+        row |= compare(contest(name, size, DTYPES[named], backward, args.device), args)
+        graph.clear()
+        rows.append(row)
+        ratios = "   ".join(f"{key} {value['ratio']:.2f}" for key, value in row["against"].items())
+        print(f"{name:18} {named:8} {row['pass']:20} {row['ours_ms']:.2f} ms over   {ratios}", flush=True)
     return rows
+
+
+def verdict(rows: list[dict]) -> str:
+    """Which switches may be on by default, by these rows, and how far the aims are met with them."""
+
+    def times(one: str, other: str) -> list[float]:
+        """The time of one over that of the other, in each row."""
+        over = [row["against"] | {"ours": {"ratio": 1.0}} for row in rows]
+        return [against[other]["ratio"] / against[one]["ratio"] for against in over]
+
+    found = {one: times(one, "neither") for one in SWITCHES}
+    good = {one: statistics.geometric_mean(found[one]) for one in found if max(found[one]) <= SLOWER}
+    best = min(good, key=lambda one: good[one], default="ours")
+    if good and good[best] < 1 / SLOWER:
+        said = f"{SWITCHES[best]} may be on by default: no row is slower, the mean is {good[best]:.2f}"
+    else:
+        worst = [f"with {SWITCHES[one]} a row takes {max(over):.2f}" for one, over in found.items()]
+        said, best = f"No switch may be on by default: {', '.join(worst)}", "neither"
+    cudnn, loop = max(times(best, "cuDNN")), 1 / max(times(best, "loop"))
+    met = "meets" if cudnn <= AIMS["cuDNN"] and 1 / loop <= AIMS["loop"] else "misses"
+    aims = f"the aims ({AIMS['cuDNN']} and {1 / AIMS['loop']:.0f})"
+    return (
+        f"{said} times the time without. At worst that is {cudnn:.2f} times cuDNN's plain LSTM, and "
+        f"{loop:.1f} times as fast as the loop, which {met} {aims}."
+    )
 
 
 def gpu() -> dict:
@@ -280,10 +313,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="a small size, few rounds")
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each row (5)")
+    parser.add_argument("--within", type=float, default=3600.0, help="time for all, shared among the rows")
     parser.add_argument("--rounds", type=int, default=9, help="at least so many rounds for each row (9)")
     parser.add_argument("--seed", type=int, help="of the checks' random inputs (another one each time)")
     parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (benchmarks/results/)")
     args = parser.parse_args(arguments)
+    args.started = time.perf_counter()
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit(
             "nn_gpu.py: torch sees no GPU; this benchmark needs one, and a build of torch for CUDA"
@@ -302,10 +337,12 @@ def main(arguments: list[str] | None = None) -> None:
         "kernels": {str(dtype): works for (_, dtype), works in tried.items()},
         "aims": AIMS,
     }
-    record |= {"rows": measure(args), "gpu": gpu(), "machine": describe()}
+    rows = measure(args)
+    record |= {"rows": rows, "verdict": verdict(rows), "gpu": gpu(), "machine": describe()}
     output = args.output or RESULTS
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(record, indent=1) + "\n")
+    print(record["verdict"])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def test_it_runs_and_writes_what_it_found(nn_gpu, tmp_path, monkeypatch, capsys)
         assert row["meets"]["loop"] is (row["against"]["loop"]["ratio"] <= 0.125)
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "correct: 48 comparisons of values and gradients with the references (seed 3)"
-    assert len(said) == 1 + len(record["rows"])
+    assert len(said) == 2 + len(record["rows"])
+    assert said[-1] == record["verdict"]
 
 
 @pytest.mark.parametrize("fault", ["value", "gradient", "nan"])
@@ -96,3 +97,51 @@ def test_a_way_leaves_out_what_it_says(one, nn_gpu):
 def test_on_the_cpu_it_wants_a_file_of_its_own(nn_gpu):
     with pytest.raises(SystemExit, match="name a file by --output"):
         nn_gpu.main(["--device", "cpu", "--quick"])
+
+
+def row(neither, no_graphs, no_kernels, cudnn, loop):
+    """A row of the record: our time, with both switches on, over those of the other ways."""
+    ratios = {
+        "neither": neither,
+        "no graphs": no_graphs,
+        "no kernels": no_kernels,
+        "cuDNN": cudnn,
+        "loop": loop,
+    }
+    return {"against": {name: {"ratio": ratio} for name, ratio in ratios.items()}}
+
+
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        (  # both on: half the time and a quarter of it, at most 1.4 times cuDNN, a tenth of the loop
+            [row(0.5, 0.8, 0.9, 1.4, 0.1), row(0.25, 0.8, 0.9, 1.2, 0.05)],
+            "RNNLIT_TRITON and RNNLIT_GRAPHS may be on by default: no row is slower, the mean is 0.35 "
+            "times the time without. At worst that is 1.40 times cuDNN's plain LSTM, and 10.0 times as "
+            "fast as the loop, which meets the aims (1.5 and 8).",
+        ),
+        (  # graphs alone take 1 / 1.25 of the time of both, and of the time without 0.4 and 0.8
+            [row(0.5, 0.8, 1.25, 1.0, 0.2), row(1.0, 0.8, 1.25, 2.5, 0.1)],
+            "RNNLIT_GRAPHS may be on by default: no row is slower, the mean is 0.57 times the time "
+            "without. At worst that is 2.00 times cuDNN's plain LSTM, and 6.2 times as fast as the loop, "
+            "which misses the aims (1.5 and 8).",
+        ),
+        (  # each is slower in one of the rows
+            [row(0.5, 0.4, 0.4, 1.0, 0.1), row(1.1, 1.0, 1.0, 1.0, 0.1)],
+            "No switch may be on by default: with RNNLIT_TRITON and RNNLIT_GRAPHS a row takes 1.10, with "
+            "RNNLIT_TRITON a row takes 1.25, with RNNLIT_GRAPHS a row takes 1.25 times the time without. "
+            "At worst that is 2.00 times cuDNN's plain LSTM, and 5.0 times as fast as the loop, which "
+            "misses the aims (1.5 and 8).",
+        ),
+        (  # nothing changes
+            [row(1.0, 1.0, 1.0, 1.0, 0.1)],
+            "No switch may be on by default: with RNNLIT_TRITON and RNNLIT_GRAPHS a row takes 1.00, with "
+            "RNNLIT_TRITON a row takes 1.00, with RNNLIT_GRAPHS a row takes 1.00 times the time without. "
+            "At worst that is 1.00 times cuDNN's plain LSTM, and 10.0 times as fast as the loop, which "
+            "meets the aims (1.5 and 8).",
+        ),
+    ],
+    ids=["both", "graphs", "slower somewhere", "no gain"],
+)
+def test_the_verdict_follows_from_the_rows(rows, said, nn_gpu):
+    assert nn_gpu.verdict(rows) == said

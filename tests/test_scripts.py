@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from scripts import constraints, run_notebooks, serve
+from scripts import constraints, gpu, run_notebooks, serve
 from tests.programs import LIMIT, hears, started
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -232,3 +232,50 @@ def test_the_colab_cell_is_put_first_once_and_renewed():
     assert "git clone -q --depth 1 https://example.org/new rnnlit-book" in source and "old" not in source
     assert source.endswith("%cd -q rnnlit-book/book/practice")
     nbformat.validate(page)
+
+
+# ---------------------------------------------------------------- make gpu
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """On a machine with a GPU: what is run and how long it may take; and the exit codes to come."""
+    ran, codes = [], []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(gpu, "run", lambda command, seconds: ran.append((command, seconds)) or codes.pop(0))
+    return ran, codes
+
+
+def test_without_a_gpu_make_gpu_says_so_and_runs_nothing(commands, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert gpu.main() == 3
+    assert "make gpu: torch sees no GPU, so nothing was tested or measured." in capsys.readouterr().err
+    assert commands[0] == []
+
+
+def test_make_gpu_tests_and_then_measures_within_its_limit(commands):
+    ran, codes = commands
+    codes += [0, 0]
+    assert gpu.main() == 0
+    (tests, longest), (benchmark, left) = ran
+    assert tests[:4] == ["-m", "pytest", "-m", "gpu"] and tests[-1] == "tests/nn"
+    assert benchmark[:2] == ["benchmarks/nn_gpu.py", "--within"] and longest < 480
+    assert float(benchmark[2]) + gpu.LAST == pytest.approx(left, abs=1) and left == pytest.approx(480, abs=5)
+
+
+def test_make_gpu_measures_nothing_after_a_test_has_failed(commands, capsys):
+    ran, codes = commands
+    codes += [1]
+    assert gpu.main() == 1 and len(ran) == 1
+    assert capsys.readouterr().err == "make gpu: the tests failed, so nothing is measured\n"
+
+
+def test_make_gpu_fails_with_the_benchmark(commands):
+    commands[1].extend([0, 1])
+    assert gpu.main() == 1
+
+
+def test_a_program_of_make_gpu_that_takes_too_long_is_ended(capsys):
+    assert gpu.run(["-c", "import time; time.sleep(600)"], 0.5) == 1
+    assert capsys.readouterr().err.startswith("make gpu: stopped after 0 seconds: -c import time")
+    assert gpu.run(["-c", "raise SystemExit(7)"], 600) == 7

@@ -166,6 +166,7 @@ def test_plain_layer_draws_from_its_generator_and_takes_options():
     assert "lstm_peephole, 3, 4" in repr(one)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("name", bidirectional.CELLS)
 @both_lengths

@@ -608,6 +608,7 @@ def test_lengths_go_with_a_padded_batch_only(kind):
         module(packed, return_all_states=True)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @every_kind
 def test_cuda(kind, options):

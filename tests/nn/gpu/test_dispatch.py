@@ -20,9 +20,14 @@ from tests.programs import run
 
 B, T, I, H = 3, 5, 7, 11
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
-needs_gpu = pytest.mark.skipif(
+no_gpu = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a GPU, and a build of torch that can use it"
 )
+
+
+def needs_gpu(test):
+    """A test that `make gpu` runs."""
+    return pytest.mark.gpu(no_gpu(test))
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def interpreted():
         yield load()
 
 
-@pytest.fixture(params=["interpreter", "GPU"])
+@pytest.fixture(params=["interpreter", pytest.param("GPU", marks=pytest.mark.gpu)])
 def fused(request, monkeypatch):
     """The scan and where it runs: how the tests call it."""
     if request.param == "interpreter":
