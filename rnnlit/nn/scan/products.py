@@ -5,9 +5,10 @@ T steps, n of them in a block, B batch, I inputs, N and K units.
 A product of all steps at once writes T B N numbers to memory, and the recurrence reads them again; so does
 their gradient in the backward pass. Taken block by block both stay in the processor's cache.
 
-torch.mm packs the weights anew at every call; oneDNN, which torch contains, can keep them packed. Where it was
-measured, on an Intel Xeon, a training pass then took 0.98 to 1.12 times as long, so it is off. RNNLIT_PACKING=1 in the environment, or `with PACKING.set(True):`, turns it on, for weights of
-2**16 numbers and more; its results are torch.mm's to within rounding.
+torch.mm packs the weights anew at every call; oneDNN, which torch contains, can keep them packed. Where it
+was measured, on an Intel Xeon, a training pass then took 0.98 to 1.12 times as long, so it is off.
+RNNLIT_PACKING=1 in the environment, or `with PACKING.set(True):`, turns it on, for weights of 2**16 numbers
+and more; its results are torch.mm's to within rounding.
 """
 
 from __future__ import annotations
