@@ -89,6 +89,30 @@ LAYERS = ("tools", "tasks", "NumPy", "torch", "nn", "practice", "pages")
 FOLDERS = {name: LAYERS.index(name) for name in ("tools", "tasks", "nn", "practice", "pages")}
 
 
+# From the ground up; a folder stands for all in it, and rnnlit.nn itself is on top.
+INSIDE_NN = (
+    {"types", "variants", "fused", "dropin"},
+    {"scan"},
+    {"gpu"},
+    {"direction"},
+    {"layer", "cell"},
+    {"lstm", "gru", "rnn", "stepwise"},
+    {"bidirectional", "decoder"},
+    {"seq2seq"},
+)
+
+
+def floor(module: str) -> int:
+    """Return how far up a module of rnnlit.nn stands in it, as an index of INSIDE_NN.    KeyError: not in it."""
+    if module == "rnnlit.nn":
+        return len(INSIDE_NN)
+    name = module.split(".")[2]
+    floors = [number for number, names in enumerate(INSIDE_NN) if name in names]
+    if not floors:
+        raise KeyError(f"{module}: not in INSIDE_NN of tests/book_checks/package.py")
+    return floors[0]
+
+
 def layer(module: str) -> int:
     """Return how far up a module stands, as an index of LAYERS: a folder's own, NumPy, or *_torch."""
     if module == "rnnlit":
@@ -127,6 +151,9 @@ def import_direction(sources: Mapping[str, str]) -> list[str]:
                 wrong.append(
                     f"{module} ({LAYERS[layer(module)]}) imports {to} ({LAYERS[layer(to)]}): that is up"
                 )
+            inside = layer(module) == layer(to) == LAYERS.index("nn")
+            if inside and floor(to) > floor(module):
+                wrong.append(f"{module} imports {to}: that is up, inside rnnlit.nn")
             twins = layer(module) == layer(to) == LAYERS.index("torch")
             if twins and not kin(module, to):
                 wrong.append(f"{module} imports {to}: twins share a module under them, not each other")

@@ -5,6 +5,6 @@ LSTM without layer normalisation has fused kernels (`lstm`, `lstm_triton`), and 
 the same shapes is repeated as a CUDA graph (`graph`, `replay`). `dispatch` chooses; RNNLIT_TRITON=1 and
 RNNLIT_GRAPHS=1 in the environment turn them on. A call on the CPU enters none of these modules.
 
-Written before July 2026; has not run on a GPU as of November 2026 (version 0.1); code here that has not run
-on a GPU within two more releases of the book leaves it. `make gpu` tests it on a GPU and measures it.
+Written in November 2026, for version 0.1, and not yet run on a GPU. Code here that has not run on one within
+two more releases of the book leaves it. `make gpu` tests it on a GPU and measures it.
 """
