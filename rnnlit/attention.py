@@ -196,9 +196,7 @@ def backward(
     enters or leaves it makes a jump, which has no gradient.
     """
     if dcontext is None and dweights is None:
-        raise ValueError(
-            "dcontext, dweights: expected at least one gradient, got none"
-        )
+        raise ValueError("dcontext, dweights: expected at least one gradient, got none")
     dtype = run.query.dtype
     dw, dkeys = np.zeros_like(run.weights), np.zeros_like(run.keys)
     if dweights is not None:

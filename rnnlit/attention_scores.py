@@ -76,9 +76,7 @@ def init(
     )
 
 
-def uniform(
-    shape: tuple[int, ...], rng: np.random.Generator, dtype: Any
-) -> np.ndarray:
+def uniform(shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> np.ndarray:
     """A weight from U(-1/sqrt(n), 1/sqrt(n)), n the size of its last axis."""
     k = shape[-1] ** -0.5
     return rng.uniform(-k, k, shape).astype(dtype)
@@ -110,9 +108,7 @@ def shapes_of(
     if score == "concat":
         return {"weight": (A, Q + K), "v": (A,)}
     return (
-        {}
-        if score == "dot"
-        else {"weight": (check_size("max_length", max_length), Q)}
+        {} if score == "dot" else {"weight": (check_size("max_length", max_length), Q)}
     )
 
 

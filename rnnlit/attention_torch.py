@@ -36,7 +36,9 @@ class Memory(NamedTuple):
     def select(self, rows: Any) -> Memory:
         """The sources `rows` (M,), in this order, as often as named; for beam search."""
         rows = torch.as_tensor(rows, device=self.keys.device)
-        padding, lengths = (x if x is None else x[rows] for x in (self.padding, self.lengths))
+        padding, lengths = (
+            x if x is None else x[rows] for x in (self.padding, self.lengths)
+        )
         return Memory(self.keys[rows], self.projected[rows], padding, lengths)
 
 
@@ -76,7 +78,10 @@ class Attention(torch.nn.Module):
         self.kind, self.query_size, self.key_size = score, Q, K
         self.window, self.D = window, check_size("D", D)
         for group, named in (("score", shapes), ("place", place)):
-            empty = [(n, torch.empty(s, device=device, dtype=dtype)) for n, s in named.items()]
+            empty = [
+                (n, torch.empty(s, device=device, dtype=dtype))
+                for n, s in named.items()
+            ]
             self.add_module(group, torch.nn.ParameterDict(empty))
         self.reset_parameters()
 
@@ -92,7 +97,10 @@ class Attention(torch.nn.Module):
     def params(self) -> attention.Params:
         """Copies of the parameters as NumPy arrays, for the reference."""
         score, place = (
-            {name: weight.detach().cpu().numpy().copy() for name, weight in group.items()}
+            {
+                name: weight.detach().cpu().numpy().copy()
+                for name, weight in group.items()
+            }
             for group in (self.score, self.place)
         )
         kind = attention_scores.KINDS[self.kind](**score)
@@ -133,7 +141,9 @@ class Attention(torch.nn.Module):
             projected = linear(keys, self.score["weight"])
         elif self.kind in ("additive", "concat"):
             projected = linear(keys, self._additive()[1])
-        return Memory(keys, projected, padding, lengths if padding is not None else None)
+        return Memory(
+            keys, projected, padding, lengths if padding is not None else None
+        )
 
     def forward(
         self,
@@ -215,21 +225,31 @@ class Attention(torch.nn.Module):
         weight, v = self.place["weight"], self.place["v"]
         u = (torch.tanh(linear(q, weight)) @ v).to(v.dtype)
         S = memory.keys.shape[1]
-        p = torch.sigmoid(u) * (S if memory.lengths is None else memory.lengths[:, None])
+        p = torch.sigmoid(u) * (
+            S if memory.lengths is None else memory.lengths[:, None]
+        )
         return torch.arange(S, device=q.device) - p[:, :, None]
 
-    def _check(self, name: str, x: Any, words: str, dims: tuple[int, ...], size: int) -> None:
+    def _check(
+        self, name: str, x: Any, words: str, dims: tuple[int, ...], size: int
+    ) -> None:
         """Check the query or the keys."""
         if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: expected a tensor {words}, got {type(x).__name__}")
+            raise TypeError(
+                f"{name}: expected a tensor {words}, got {type(x).__name__}"
+            )
         if x.dim() not in dims or x.shape[-1] != size or 0 in x.shape:
             letter = "K" if name == "keys" else "Q"
-            raise ShapeError(f"{name}: expected shape {words} with {letter} = {size}, got {tuple(x.shape)}")
+            raise ShapeError(
+                f"{name}: expected shape {words} with {letter} = {size}, got {tuple(x.shape)}"
+            )
         weight = next(self.parameters(), x)
         if not x.is_floating_point():
             raise TypeError(f"{name}: expected a floating dtype, got {x.dtype}")
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise TypeError(f"{name}: expected {weight.dtype} like the weights, got {x.dtype}")
+            raise TypeError(
+                f"{name}: expected {weight.dtype} like the weights, got {x.dtype}"
+            )
 
     if TYPE_CHECKING:
         __call__ = forward
@@ -242,7 +262,9 @@ def _either(a: Tensor | None, b: Tensor) -> Tensor:
 class AdditiveAttention(Attention):
     """v^T tanh(W_q q + W_k k)   (Bahdanau et al. 2015, A.1.2)"""
 
-    def __init__(self, query_size: int, key_size: int, size: int | None = None, **options: Any) -> None:
+    def __init__(
+        self, query_size: int, key_size: int, size: int | None = None, **options: Any
+    ) -> None:
         super().__init__("additive", query_size, key_size, size=size, **options)
 
 
@@ -263,15 +285,21 @@ class GeneralAttention(Attention):
 class ConcatAttention(Attention):
     """v^T tanh(W [q; k])   (Luong et al. 2015)"""
 
-    def __init__(self, query_size: int, key_size: int, size: int | None = None, **options: Any) -> None:
+    def __init__(
+        self, query_size: int, key_size: int, size: int | None = None, **options: Any
+    ) -> None:
         super().__init__("concat", query_size, key_size, size=size, **options)
 
 
 class LocationAttention(Attention):
     """(W q)_s   (Luong et al. 2015); positions from max_length on get no weight."""
 
-    def __init__(self, query_size: int, key_size: int, max_length: int, **options: Any) -> None:
-        super().__init__("location", query_size, key_size, max_length=max_length, **options)
+    def __init__(
+        self, query_size: int, key_size: int, max_length: int, **options: Any
+    ) -> None:
+        super().__init__(
+            "location", query_size, key_size, max_length=max_length, **options
+        )
 
 
 class LocalAttention(Attention):
@@ -293,7 +321,9 @@ class LocalAttention(Attention):
         super().__init__(score, query_size, key_size, window=window, D=D, **options)
 
 
-def sample(weights: Tensor, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+def sample(
+    weights: Tensor, *, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
     """Draw one position from each row of weights: hard attention (Xu et al. 2015).
 
     weights (..., S), each row a distribution  ->  positions (...) int64, and the
@@ -302,4 +332,6 @@ def sample(weights: Tensor, *, generator: torch.Generator | None = None) -> tupl
     rows = weights.reshape(-1, weights.shape[-1])
     position = torch.multinomial(rows.detach(), 1, generator=generator)
     log_probability = rows.gather(1, position).log()
-    return position.reshape(weights.shape[:-1]), log_probability.reshape(weights.shape[:-1])
+    return position.reshape(weights.shape[:-1]), log_probability.reshape(
+        weights.shape[:-1]
+    )

@@ -278,11 +278,7 @@ def _check_states(states: Any) -> tuple[ChainStates, ChainStates]:
 
 
 def _check_layers(params: Any) -> tuple[Params, ...]:
-    if (
-        not isinstance(params, tuple | list)
-        or isinstance(params, Params)
-        or not params
-    ):
+    if not isinstance(params, tuple | list) or isinstance(params, Params) or not params:
         raise TypeError(
             "params: expected a tuple of rnnlit.birnn.Params, one for each layer, got "
             f"{type(params).__name__}"

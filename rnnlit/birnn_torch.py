@@ -44,9 +44,16 @@ def flip(x: Tensor, lengths: Any = None) -> Tensor:
     if not isinstance(x, Tensor):
         raise TypeError(f"x: expected a tensor (T, B, N), got {type(x).__name__}")
     if x.dim() != 3 or 0 in (x.shape[0], x.shape[2]):
-        raise ShapeError(f"x: expected shape (T, B, N) with something in it, got {tuple(x.shape)}")
+        raise ShapeError(
+            f"x: expected shape (T, B, N) with something in it, got {tuple(x.shape)}"
+        )
     T, B, _ = x.shape
-    return turn(x, None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device))
+    return turn(
+        x,
+        None
+        if lengths is None
+        else padding_of(check_lengths(lengths, T, B), T, x.device),
+    )
 
 
 def forward(
@@ -65,7 +72,9 @@ def forward(
     """
     first, second = ((), ()) if states is None else states
     ahead = cell.forward(params[0], x, *first, lengths=lengths, **options)
-    back = cell.forward(params[1], flip(x, lengths), *second, lengths=lengths, **options)
+    back = cell.forward(
+        params[1], flip(x, lengths), *second, lengths=lengths, **options
+    )
     h = torch.cat([ahead.h, flip(back.h, lengths)], -1)
     return Run(h, torch.cat([ahead.h_n, back.h_n], -1), ahead, back)
 
@@ -80,6 +89,14 @@ def forward_stack(
 ) -> Stack:
     """Run L bidirectional layers, each over both halves of the one below; as `rnnlit.birnn.forward_stack`."""
     layers: list[Run] = []
-    for layer, start in zip(params, [None] * len(params) if states is None else states, strict=True):
-        layers.append(forward(cell, layer, layers[-1].h if layers else x, lengths, start, **options))
-    return Stack(layers[-1].h, torch.stack([layer.h_n for layer in layers]), tuple(layers))
+    for layer, start in zip(
+        params, [None] * len(params) if states is None else states, strict=True
+    ):
+        layers.append(
+            forward(
+                cell, layer, layers[-1].h if layers else x, lengths, start, **options
+            )
+        )
+    return Stack(
+        layers[-1].h, torch.stack([layer.h_n for layer in layers]), tuple(layers)
+    )

@@ -243,9 +243,7 @@ def predictive(probabilities: np.ndarray) -> Predictive:
     mean = probabilities.mean(0)
     entropy = _entropy(mean)
     information = entropy - _entropy(probabilities).mean(0)
-    return Predictive(
-        mean, probabilities.var(0), entropy, np.maximum(information, 0.0)
-    )
+    return Predictive(mean, probabilities.var(0), entropy, np.maximum(information, 0.0))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

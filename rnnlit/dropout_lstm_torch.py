@@ -47,11 +47,19 @@ def draw(
 ) -> Masks:
     """Draw the masks of one batch for training, as tensors; see `rnnlit.dropout_masks.draw`."""
     new = partial(binary_mask, generator=generator, dtype=dtype, device=device)
-    return dropout_masks.draw(kind, p, T, B, I, H, per_sequence=per_sequence, p_h=p_h, new=new)
+    return dropout_masks.draw(
+        kind, p, T, B, I, H, per_sequence=per_sequence, p_h=p_h, new=new
+    )
 
 
 def evaluation(
-    kind: Kind, p: float, B: int, H: int, *, like: Tensor | None = None, p_h: float | None = None
+    kind: Kind,
+    p: float,
+    B: int,
+    H: int,
+    *,
+    like: Tensor | None = None,
+    p_h: float | None = None,
 ) -> Masks:
     """The masks at evaluation: none for inverted kinds, the numbers z for zoneout. like: dtype, device."""
     like = torch.empty(0) if like is None else like
@@ -75,7 +83,11 @@ def forward(
     T, B, I = x.shape
     H = weight_hh.shape[1]
     m = check_masks(masks, T, B, I, H, weight_hh, check_state)
-    padded = None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    padded = (
+        None
+        if lengths is None
+        else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    )
     dropped = times(m.weight_hh, weight_hh)
     inputs = times(m.x, x) @ weight_ih.T + bias_ih + bias_hh
     h = x.new_zeros(B, H) if h0 is None else h0
@@ -91,7 +103,9 @@ def forward(
         read_t = times(at(m.out, t), h_t)
         if padded is not None:
             old_new = ((c, c_t), (h, h_t), (read, read_t))
-            c_t, h_t, read_t = (torch.where(padded[t], old, new) for old, new in old_new)
+            c_t, h_t, read_t = (
+                torch.where(padded[t], old, new) for old, new in old_new
+            )
         c, h, read = c_t, h_t, read_t
         hs.append(read)
         cs.append(c)
@@ -126,17 +140,27 @@ class DroppedLSTM(torch.nn.Module):
     ) -> None:
         super().__init__()
         check_kind(kind)
-        I, H = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
-        self.input_size, self.hidden_size, self.kind, self.p = I, H, kind, check_probability("p", p)
+        I, H = (
+            check_size("input_size", input_size),
+            check_size("hidden_size", hidden_size),
+        )
+        self.input_size, self.hidden_size, self.kind, self.p = (
+            I,
+            H,
+            kind,
+            check_probability("p", p),
+        )
         self.per_sequence, self.generator = per_sequence, generator
         self.p_h = None if p_h is None else check_probability("p_h", p_h)
         for name, shape in (("weight_ih", (4 * H, I)), ("weight_hh", (4 * H, H))):
             self.register_parameter(
-                f"{name}_l0", torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                f"{name}_l0",
+                torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype)),
             )
         for name in ("bias_ih", "bias_hh"):
             self.register_parameter(
-                f"{name}_l0", torch.nn.Parameter(torch.empty(4 * H, device=device, dtype=dtype))
+                f"{name}_l0",
+                torch.nn.Parameter(torch.empty(4 * H, device=device, dtype=dtype)),
             )
         for parameter in self.parameters():
             torch.nn.init.uniform_(parameter, -(H**-0.5), H**-0.5)
@@ -169,7 +193,9 @@ class DroppedLSTM(torch.nn.Module):
     def _masks(self, x: Tensor) -> Masks:
         T, B, I = x.shape
         if not self.training:
-            return evaluation(self.kind, self.p, B, self.hidden_size, like=x, p_h=self.p_h)
+            return evaluation(
+                self.kind, self.p, B, self.hidden_size, like=x, p_h=self.p_h
+            )
         return draw(
             self.kind,
             self.p,

@@ -22,7 +22,9 @@ class Predictive(NamedTuple):
     mean: Tensor  # (..., K) mean probability over the passes
     variance: Tensor  # (..., K) variance of the probability over the passes
     entropy: Tensor  # (...) entropy of the mean, in nats
-    mutual_information: Tensor  # (...) entropy of the mean less the mean entropy, in nats
+    mutual_information: (
+        Tensor  # (...) entropy of the mean less the mean entropy, in nats
+    )
 
 
 def binary_mask(
@@ -44,7 +46,9 @@ def binary_mask(
     else:
         dtype, device = like.dtype, like.device
     empty = torch.empty(shape, dtype=dtype, device=device)
-    return torch.bernoulli(empty, 1 - p, generator=generator)  # not in place, which torch.func.vmap refuses
+    return torch.bernoulli(
+        empty, 1 - p, generator=generator
+    )  # not in place, which torch.func.vmap refuses
 
 
 def mask(
@@ -70,15 +74,25 @@ class Dropout(torch.nn.Module):
     draws_masks = True
 
     def __init__(
-        self, p: float, *, per_sequence: bool = False, generator: torch.Generator | None = None
+        self,
+        p: float,
+        *,
+        per_sequence: bool = False,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.p, self.per_sequence, self.generator = check_probability("p", p), per_sequence, generator
+        self.p, self.per_sequence, self.generator = (
+            check_probability("p", p),
+            per_sequence,
+            generator,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """m x in training, x at evaluation. With per_sequence, x has time as its first of three axes."""
         if self.per_sequence and x.dim() != 3:
-            raise ValueError(f"x: expected shape (T, B, H) with per_sequence, got {tuple(x.shape)}")
+            raise ValueError(
+                f"x: expected shape (T, B, H) with per_sequence, got {tuple(x.shape)}"
+            )
         if not self.training or self.p == 0:
             return x
         shape = (1, *x.shape[1:]) if self.per_sequence else x.shape
@@ -99,7 +113,13 @@ class DropConnect(torch.nn.Linear):
     draws_masks = True
 
     def __init__(
-        self, in_features: int, out_features: int, p: float, *, generator: Any = None, **options: Any
+        self,
+        in_features: int,
+        out_features: int,
+        p: float,
+        *,
+        generator: Any = None,
+        **options: Any,
     ) -> None:
         super().__init__(in_features, out_features, **options)
         self.p, self.generator = check_probability("p", p), generator
@@ -113,8 +133,19 @@ class DropConnect(torch.nn.Linear):
 
 
 # What drops numbers in training mode, and does nothing else there that it doesn't do in evaluation.
-_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+_DROPOUT = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
+_ATTENTION = (
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+)
 
 
 def draws_masks(module: torch.nn.Module) -> bool:
@@ -132,11 +163,19 @@ def draws_masks(module: torch.nn.Module) -> bool:
         variants = getattr(module, "variants", None)  # of a layer of `rnnlit.nn`
         between = module.dropout > 0 and module.num_layers > 1
         return between or (variants is not None and variants.draws_masks)
-    if isinstance(module, _ATTENTION):  # a transformer's layer in evaluation mode passes its parts by
-        dropped = [getattr(part, "p", getattr(part, "dropout", 0)) for part in module.modules()]
+    if isinstance(
+        module, _ATTENTION
+    ):  # a transformer's layer in evaluation mode passes its parts by
+        dropped = [
+            getattr(part, "p", getattr(part, "dropout", 0)) for part in module.modules()
+        ]
         return any(isinstance(p, float) and p > 0 for p in dropped)
-    script = getattr(module, "original_name", None)  # of a scripted module, the name of its class
-    return isinstance(module, _DROPOUT) or script in [kind.__name__ for kind in _DROPOUT]
+    script = getattr(
+        module, "original_name", None
+    )  # of a scripted module, the name of its class
+    return isinstance(module, _DROPOUT) or script in [
+        kind.__name__ for kind in _DROPOUT
+    ]
 
 
 @contextmanager
@@ -163,7 +202,9 @@ def masks_drawn(model: torch.nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def mc_dropout(model: torch.nn.Module, x: Tensor, samples: int, *args: Any, **options: Any) -> Predictive:
+def mc_dropout(
+    model: torch.nn.Module, x: Tensor, samples: int, *args: Any, **options: Any
+) -> Predictive:
     """Mean, variance and entropy of the classes over stochastic passes (Gal & Ghahramani 2016).
 
         mean = 1/S sum_s softmax(model(x))        entropy = - sum_k mean_k log mean_k
@@ -180,4 +221,6 @@ def mc_dropout(model: torch.nn.Module, x: Tensor, samples: int, *args: Any, **op
     mean = probabilities.mean(0)
     entropy = torch.special.entr(mean).sum(-1)
     information = entropy - torch.special.entr(probabilities).sum(-1).mean(0)
-    return Predictive(mean, probabilities.var(0, correction=0), entropy, information.clamp(min=0))
+    return Predictive(
+        mean, probabilities.var(0, correction=0), entropy, information.clamp(min=0)
+    )

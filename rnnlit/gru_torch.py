@@ -23,7 +23,9 @@ class Run(NamedTuple):
     h_n: Tensor  # (B, H) last state of each sequence
 
 
-def step(params: Sequence[Any], x: Tensor, h: Tensor, *, reset_after: bool = True) -> Tensor:
+def step(
+    params: Sequence[Any], x: Tensor, h: Tensor, *, reset_after: bool = True
+) -> Tensor:
     """Advance one step (Cho et al. 2014):
 
         r, z = sigma(W_ih x + b_ih + W_hh h + b_hh)        h' = (1 - z) n + z h
@@ -64,7 +66,11 @@ def forward(
     check_cell(params, 3, x, 3, h0=h0)
     T, B, _ = x.shape
     H = params[1].shape[1]
-    padded = None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    padded = (
+        None
+        if lengths is None
+        else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    )
     h = x.new_zeros(B, H) if h0 is None else h0
     hs = []
     for t in range(T):

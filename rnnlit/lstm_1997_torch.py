@@ -18,7 +18,9 @@ from rnnlit.lstm_torch import Run, unroll
 from rnnlit.tools.checks_torch import check_cell
 
 
-def step(params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def step(
+    params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor]:
     """Advance one step (Hochreiter & Schmidhuber 1997, section 4): see `rnnlit.lstm_1997.step`.
 
     params: `rnnlit.lstm_1997.Params` holding tensors.    x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B,
@@ -34,7 +36,11 @@ def step(params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor
 
 
 def forward(
-    params: Sequence[Any], x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None, lengths: Any = None
+    params: Sequence[Any],
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Any = None,
 ) -> Run:
     """Run over whole sequences: `step`, T times; arguments and errors as in `rnnlit.lstm_torch.forward`."""
     check_cell(params, 3, x, 3, h0=h0, c0=c0)

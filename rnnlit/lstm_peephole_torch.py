@@ -17,7 +17,9 @@ from rnnlit.lstm_torch import Run, unroll
 from rnnlit.tools.checks_torch import check_cell
 
 
-def step(params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def step(
+    params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor]:
     """Advance one step (Gers, Schraudolph & Schmidhuber 2002): see `rnnlit.lstm_peephole.step`.
 
     params: `rnnlit.lstm_peephole.Params` holding tensors.    x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c'
@@ -27,13 +29,19 @@ def step(params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor
     weight_ih, weight_hh, bias_ih, bias_hh, weight_ci, weight_cf, weight_co = params
     a = x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh
     i, f, g, o = a.chunk(4, 1)
-    c = torch.sigmoid(f + weight_cf * c) * c + torch.sigmoid(i + weight_ci * c) * torch.tanh(g)
+    c = torch.sigmoid(f + weight_cf * c) * c + torch.sigmoid(
+        i + weight_ci * c
+    ) * torch.tanh(g)
     h = torch.sigmoid(o + weight_co * c) * torch.tanh(c)
     return h, c
 
 
 def forward(
-    params: Sequence[Any], x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None, lengths: Any = None
+    params: Sequence[Any],
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Any = None,
 ) -> Run:
     """Run over whole sequences: `step`, T times; arguments and errors as in `rnnlit.lstm_torch.forward`."""
     check_cell(params, 4, x, 3, peepholes=3, h0=h0, c0=c0)

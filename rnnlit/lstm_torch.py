@@ -25,7 +25,9 @@ class Run(NamedTuple):
     c_n: Tensor  # (B, H) last cell state of each sequence
 
 
-def step(params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def step(
+    params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor]:
     """Advance one step (Gers, Schmidhuber & Cummins 2000):
 
         i, f, o = sigma(W_ih x + b_ih + W_hh h + b_hh)        c' = f c + i g
@@ -44,7 +46,11 @@ def step(params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor
 
 
 def forward(
-    params: Sequence[Any], x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None, lengths: Any = None
+    params: Sequence[Any],
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Any = None,
 ) -> Run:
     """Run over whole sequences: `step`, T times.
 
@@ -67,7 +73,11 @@ def unroll(
     """Apply `step` to x (T, B, I), step by step; a sequence that has ended keeps its last state."""
     T, B, _ = x.shape
     H = params[1].shape[1]
-    padded = None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    padded = (
+        None
+        if lengths is None
+        else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    )
     h = x.new_zeros(B, H) if h0 is None else h0
     c = x.new_zeros(B, H) if c0 is None else c0
     hs, cs = [], []

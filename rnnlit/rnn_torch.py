@@ -34,7 +34,9 @@ def step(params: Sequence[Any], x: Tensor, h: Tensor) -> Tensor:
     return torch.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)
 
 
-def forward(params: Sequence[Any], x: Tensor, h0: Tensor | None = None, lengths: Any = None) -> Run:
+def forward(
+    params: Sequence[Any], x: Tensor, h0: Tensor | None = None, lengths: Any = None
+) -> Run:
     """Run over whole sequences: `step`, T times.
 
     x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <= T, in any order, if the
@@ -44,7 +46,11 @@ def forward(params: Sequence[Any], x: Tensor, h0: Tensor | None = None, lengths:
     check_cell(params, 1, x, 3, h0=h0)
     T, B, _ = x.shape
     H = params[1].shape[1]
-    padded = None if lengths is None else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    padded = (
+        None
+        if lengths is None
+        else padding_of(check_lengths(lengths, T, B), T, x.device).mask
+    )
     h = x.new_zeros(B, H) if h0 is None else h0
     hs = []
     for t in range(T):

@@ -26,9 +26,7 @@ class Hypothesis(NamedTuple):
     log_probability: (
         float  # the sum over its tokens, and over the stop if it is finished
     )
-    score: (
-        float  # log_probability divided by the length penalty: what it is ranked by
-    )
+    score: float  # log_probability divided by the length penalty: what it is ranked by
     finished: bool  # False: cut off at max_length
 
 
@@ -44,9 +42,7 @@ def select_rows(state: Any, rows: np.ndarray) -> Any:
         return {name: select_rows(part, rows) for name, part in state.items()}
     if isinstance(state, tuple | list):
         parts = [select_rows(part, rows) for part in state]
-        return (
-            type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-        )
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
     return state[rows]
 
 

@@ -1,6 +1,5 @@
 """Bidirectional networks in torch against the reference, derived by hand, and against torch.nn."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -218,7 +218,11 @@ class EncoderDecoder(torch.nn.Module):
         return self.output(self.dropout(readout)), weights, state
 
     def forward(
-        self, source: Any, source_lengths: Any, target: Any, target_lengths: Any = None
+        self,
+        source: Any,
+        source_lengths: Any,
+        target: Any,
+        target_lengths: Any = None,
     ) -> Output:
         """Predict each token of the targets from the true ones before: teacher forcing.
 
@@ -250,7 +254,11 @@ class EncoderDecoder(torch.nn.Module):
         return Output(logits, weights)
 
     def loss(
-        self, source: Any, source_lengths: Any, target: Any, target_lengths: Any = None
+        self,
+        source: Any,
+        source_lengths: Any,
+        target: Any,
+        target_lengths: Any = None,
     ) -> Tensor:
         """The mean of -log p(y_i) over all true tokens and stops of the batch, in nats.
 
@@ -322,7 +330,11 @@ class EncoderDecoder(torch.nn.Module):
         return logs.cpu().numpy(), state
 
     def align(
-        self, source: Any, source_lengths: Any, target: Any, target_lengths: Any = None
+        self,
+        source: Any,
+        source_lengths: Any,
+        target: Any,
+        target_lengths: Any = None,
     ) -> Tensor:
         """The weights (T+1, B, S) with which each target token, and the stop, is written.
 

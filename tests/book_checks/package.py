@@ -103,7 +103,7 @@ INSIDE_NN = (
 
 
 def floor(module: str) -> int:
-    """Return how far up a module of rnnlit.nn stands in it, as an index of INSIDE_NN.    KeyError: not in it."""
+    """Return how far up a module of rnnlit.nn stands in it, as an index of INSIDE_NN."""
     if module == "rnnlit.nn":
         return len(INSIDE_NN)
     name = module.split(".")[2]

@@ -108,9 +108,7 @@ def test_masks_that_hold_for_sequences(kind):
     assert_same([output, *last], want)
     leaves = [x, *layer.parameters()]
     pulls = [noise(*part.shape, seed=9) for part in want]
-    assert_same(
-        torch.autograd.grad([output, *last], leaves, pulls), torch.autograd.grad(want, leaves, pulls)
-    )
+    assert_same(torch.autograd.grad([output, *last], leaves, pulls), torch.autograd.grad(want, leaves, pulls))
 
 
 def test_the_masks_have_the_probabilities_that_were_asked_for():
