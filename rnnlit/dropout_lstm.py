@@ -89,8 +89,8 @@ def forward(
 
         a     = W_ih (m_x x) + b_ih + (m_W W_hh) (m_h h_{t-1}) + b_hh
         i f o = sigma(a),  g = tanh(a)
-        c_new = m_c (f c_{t-1} + i m_g g)        h_new = o tanh(c_new)
-        c_t   = z_c c_{t-1} + (1 - z_c) c_new    h_t   = z_h h_{t-1} + (1 - z_h) h_new
+        new_c = m_c (f c_{t-1} + i m_g g)        new_h = o tanh(new_c)
+        c_t   = z_c c_{t-1} + (1 - z_c) new_c    h_t   = z_h h_{t-1} + (1 - z_h) new_h
 
     The layer above reads m_out h_t. x (T, B, I); h0, c0 (B, H), zero if not given;
     lengths (B,) for a padded batch.
@@ -109,9 +109,9 @@ def forward(
         a = a_x[t] + times(at(m.h, t), h[t]) @ W_hh.T
         i, f, g, o = np.split(a, 4, axis=1)
         i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-        c_new = times(at(m.c, t), f * c[t] + i * times(at(m.g, t), g))
-        tanh_c[t] = np.tanh(c_new)
-        c[t + 1] = mix(at(m.zoneout_c, t), c[t], c_new)
+        new_c = times(at(m.c, t), f * c[t] + i * times(at(m.g, t), g))
+        tanh_c[t] = np.tanh(new_c)
+        c[t + 1] = mix(at(m.zoneout_c, t), c[t], new_c)
         h[t + 1] = mix(at(m.zoneout_h, t), h[t], o * tanh_c[t])
         gates[t] = np.concatenate([i, f, g, o], axis=1)
 
@@ -146,10 +146,10 @@ def backward(
     """Backpropagation through time with the masks of the run. At each step:
 
         dh += m_out times the gradient for what the layer above reads
-        dh_new = (1 - z_h) dh
-        dc_new = (1 - z_c) dc + dh_new o (1 - tanh(c_new)^2)
-        ds     = m_c dc_new
-        da     = slopes times [ds m_g g, ds c_{t-1}, ds m_g i, dh_new tanh(c_new)]
+        dnew_h = (1 - z_h) dh
+        dnew_c = (1 - z_c) dc + dnew_h o (1 - tanh(new_c)^2)
+        ds     = m_c dnew_c
+        da     = slopes times [ds m_g g, ds c_{t-1}, ds m_g i, dnew_h tanh(new_c)]
         dc_{t-1} = z_c dc + f ds
         dh_{t-1} = z_h dh + m_h (m_W W_hh)^T da
 
@@ -167,17 +167,17 @@ def backward(
         i, f, g, o = np.split(run.gates[t], 4, axis=1)
         dh = dh + times(at(m.out, t), dh_loss[t])
         dc = dc + dc_loss[t]
-        dh_kept, dh_new = _unmix(at(m.zoneout_h, t), dh)
-        dc_kept, dc_new = _unmix(at(m.zoneout_c, t), dc)
-        dc_new = dc_new + dh_new * o * (1 - run.tanh_c[t] ** 2)
-        ds = times(at(m.c, t), dc_new)
+        dh_kept, dnew_h = _unmix(at(m.zoneout_h, t), dh)
+        dc_kept, dnew_c = _unmix(at(m.zoneout_c, t), dc)
+        dnew_c = dnew_c + dnew_h * o * (1 - run.tanh_c[t] ** 2)
+        ds = times(at(m.c, t), dnew_c)
         written = times(at(m.g, t), ds)
         da[t] = np.concatenate(
             [
                 written * g * i * (1 - i),
                 ds * run.c_before[t] * f * (1 - f),
                 written * i * (1 - g**2),
-                dh_new * run.tanh_c[t] * o * (1 - o),
+                dnew_h * run.tanh_c[t] * o * (1 - o),
             ],
             axis=1,
         )

@@ -97,9 +97,9 @@ def forward(
     for t in range(T):
         i, f, g, o = (inputs[t] + times(at(m.h, t), h) @ dropped.T).chunk(4, 1)
         written = torch.sigmoid(i) * times(at(m.g, t), torch.tanh(g))
-        c_new = times(at(m.c, t), torch.sigmoid(f) * c + written)
-        h_new = torch.sigmoid(o) * torch.tanh(c_new)
-        c_t, h_t = mix(at(m.zoneout_c, t), c, c_new), mix(at(m.zoneout_h, t), h, h_new)
+        new_c = times(at(m.c, t), torch.sigmoid(f) * c + written)
+        new_h = torch.sigmoid(o) * torch.tanh(new_c)
+        c_t, h_t = mix(at(m.zoneout_c, t), c, new_c), mix(at(m.zoneout_h, t), h, new_h)
         read_t = times(at(m.out, t), h_t)
         if padded is not None:
             old_new = ((c, c_t), (h, h_t), (read, read_t))

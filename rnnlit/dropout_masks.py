@@ -144,7 +144,7 @@ def evaluation(
 ) -> Masks:
     """The masks at evaluation: none for inverted kinds, the numbers z for zoneout.
 
-    Zoneout then mixes old and new, c_t = z c_{t-1} + (1 - z) c_new, and h likewise:
+    Zoneout then mixes old and new, c_t = z c_{t-1} + (1 - z) new_c, and h likewise:
     the mean over the masks of this one step. An LSTM is not linear, so over several
     steps, and for the other kinds, evaluation is not exactly the mean of training.
 
