@@ -99,16 +99,18 @@ class Layer(DropIn, torch.nn.RNNBase):
     def _resize(self, sizes: Sequence[int]) -> None:
         """Give each layer the parameters of its own size."""
         blocks, D = BLOCKS[self.mode], 2 if self.bidirectional else 1
-        for k, names in enumerate(self._all_weights):
+        for k, suffix in enumerate(self._suffixes()):
             H, below = sizes[k // D], self.input_size if k < D else D * sizes[k // D - 1]
-            for name, shape in zip(names, [(below,), (H,), (), ()][: len(names)], strict=True):
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (below,), "weight_hh": (H,)}
+            shapes |= {"bias_ih": (), "bias_hh": ()} if self.bias else {}
+            for name, shape in shapes.items():
                 values = self.weight_ih_l0.new_empty((blocks * H, *shape))
-                setattr(self, name, torch.nn.Parameter(values))
-        self._init_flat_weights()
+                setattr(self, name + suffix, torch.nn.Parameter(values))
 
     def _suffixes(self) -> list[str]:
-        """What torch appends to the names of the parameters of each row: _l0, _l0_reverse, _l1, ..."""
-        return [names[0].removeprefix("weight_ih") for names in self._all_weights]
+        """What torch appends to the names of each layer and direction: _l0, _l0_reverse, _l1, ..."""
+        ends = ("", "_reverse") if self.bidirectional else ("",)
+        return [f"_l{layer}{end}" for layer in range(self.num_layers) for end in ends]
 
     def flatten_parameters(self) -> None:
         """As torch's; layers of different sizes can't lie in one piece of memory as cuDNN wants it."""
