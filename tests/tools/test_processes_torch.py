@@ -226,13 +226,16 @@ def three(processes, folder):
 
 
 def failing(processes, folder):
-    """The last process has an error, and a sum under way that the others never join."""
+    """The last process has an error, and a sum under way that the others don't wait for.
+
+    Its size is that of their next sum, which may meet it: gloo ends a process at once if two sizes differ.
+    """
     task = Task(processes)
     plain = task.step
 
     def step(part):
         if task.taken == 4 and processes.rank == processes.count - 1:
-            task.left = torch.distributed.all_reduce(torch.ones(I), async_op=True)
+            task.left = torch.distributed.all_reduce(torch.ones(2).double(), async_op=True)
             raise RuntimeError("this process has had enough")
         return plain(part)
 
