@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rnnlit.dropout_torch import mask
-from rnnlit.nn.fused import flag_padding
+from rnnlit.nn.fused import shut_relu
 from rnnlit.nn.scan import gru, lstm, rnn
 from rnnlit.nn.scan.steps import gradient_wanted, join
 from rnnlit.nn.variants import PEEPHOLES, Variants
@@ -138,8 +138,7 @@ def scan_rnn(module: Any, one: Direction, *states: Tensor) -> States:
     if module.variants.layer_norm:
         (gain, shift), bias = with_shift(bias, norm_of(one, "a")), None
     elif one.padding is not None and relu:
-        # there a relu could grow past all bounds, so it is shut by more than any state can outweigh
-        x, weight_ih = flag_padding(x, weight_ih, [-torch.finfo(weight_ih.dtype).max / 2], one.padding)
+        x, weight_ih = shut_relu(x, weight_ih, one.padding)
     m = masks(one, module.variants, weight_hh.shape[1])
     inputs = rnn.Inputs(x, weight_ih, weight_hh, bias, h0, relu, m["h"], m["keep_h"], gain, shift)
     return ended(run_scan(rnn.ScanRNN, inputs), one.padding)

@@ -46,6 +46,14 @@ def steps_and_batch(input: Tensor, batch_first: bool = False) -> tuple[int, int]
     return (B, T) if batch_first else (T, B)
 
 
+def shut_relu(x: Tensor, weight_ih: Tensor, padding: Padding) -> tuple[Tensor, Tensor]:
+    """`flag_padding` for a relu network, whose states could grow past all bounds in the padding.
+
+    The flag shuts the relu by more than any state can outweigh.
+    """
+    return flag_padding(x, weight_ih, [-torch.finfo(weight_ih.dtype).max / 2], padding)
+
+
 def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:
     """Lay out `result` (..., T, B, N) as the input of the module is laid out."""
     if input.dim() == 2:

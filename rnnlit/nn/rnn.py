@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.direction import Direction, scan_rnn
 from rnnlit.nn.direction import States as DirectionStates
-from rnnlit.nn.fused import flag_padding
+from rnnlit.nn.fused import shut_relu
 from rnnlit.nn.layer import Layer
 from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
@@ -106,8 +106,7 @@ class RNN(Layer, torch.nn.RNN):
         x, weights, padding, (h0,) = one.x, list(one.weights), one.padding, states
         relu = self.nonlinearity == "relu"
         if padding is not None and relu:
-            # there a relu could grow past all bounds, so it is shut by more than any state can outweigh
-            x, weights[0] = flag_padding(x, weights[0], [-torch.finfo(x.dtype).max / 2], padding)
+            x, weights[0] = shut_relu(x, weights[0], padding)
         kernel = torch.rnn_relu if relu else torch.rnn_tanh
         h, _ = kernel(x, h0[None], weights, self.bias, 1, 0.0, self.training, False, False)
         if padding is not None:
