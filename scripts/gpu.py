@@ -39,7 +39,7 @@ def main() -> int:
         print(NO_GPU, file=sys.stderr)
         return 3
     end = time.monotonic() + LIMIT
-    if run(["-m", "pytest", "-m", "gpu", "-q", "-n", "2", "--dist", "load", "tests/nn"], LONGEST_TESTS):
+    if run(["-m", "pytest", "-m", "gpu", "-q", "-n", "2", "--dist", "load", "tests"], LONGEST_TESTS):
         print("make gpu: the tests failed, so nothing is measured", file=sys.stderr)
         return 1
     left = end - time.monotonic()

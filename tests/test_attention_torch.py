@@ -185,6 +185,7 @@ def test_lengths_come_as_list_array_or_tensor():
     assert module.prepare(keys, [S, S]).padding is None
 
 
+@pytest.mark.gpu
 @GPU
 @every_window
 @every_score

@@ -258,7 +258,7 @@ def test_make_gpu_tests_and_then_measures_within_its_limit(commands):
     codes += [0, 0]
     assert gpu.main() == 0
     (tests, longest), (benchmark, left) = ran
-    assert tests[:4] == ["-m", "pytest", "-m", "gpu"] and tests[-1] == "tests/nn"
+    assert tests[:4] == ["-m", "pytest", "-m", "gpu"] and tests[-1] == "tests"
     assert benchmark[:2] == ["benchmarks/nn_gpu.py", "--within"] and longest < 480
     assert float(benchmark[2]) + gpu.LAST == pytest.approx(left, abs=1) and left == pytest.approx(480, abs=5)
 

@@ -679,6 +679,7 @@ def test_it_learns_a_small_translation():
     assert np.mean(right) > 0.7  # four seeds: 0.95, 1.0, 1.0, 0.97; a lexicon alone: 6/32
 
 
+@pytest.mark.gpu
 @GPU
 @every_kind
 def test_gpu_gives_what_the_cpu_gives(kind):

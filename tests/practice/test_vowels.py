@@ -128,6 +128,7 @@ def test_the_trained_model_runs_in_numpy(tmp_path):
     assert (logits.argmax(1) == test.speaker).mean() == share > 0.5
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_it_learns_on_a_gpu():
     _, share = vowels.run(vowels.parse([]), Processes("cuda"))

@@ -514,6 +514,7 @@ def test_each_process_wants_a_gpu_of_its_own(monkeypatch):
             pass
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_one_gpu():
     with start("cuda") as processes:

@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_leaves_the_model_alone(clip):
     [
         *[(optimizer, 7, "cpu") for optimizer in OPTIMIZERS],
         *[("adam", break_at, "cpu") for break_at in (5, 10)],
-        pytest.param("adam", 7, "cuda", marks=needs_gpu),
+        pytest.param("adam", 7, "cuda", marks=[needs_gpu, pytest.mark.gpu]),
     ],
 )
 def test_a_broken_run_goes_on_bit_for_bit(tmp_path, optimizer, break_at, device):
