@@ -54,6 +54,30 @@ def shut_relu(x: Tensor, weight_ih: Tensor, padding: Padding) -> tuple[Tensor, T
     return flag_padding(x, weight_ih, [-torch.finfo(weight_ih.dtype).max / 2], padding)
 
 
+def kernel_weights(weights: Sequence[Tensor]) -> list[Tensor]:
+    """The weights of one layer and direction as torch's kernel wants them: `in_one_piece` for a GPU's."""
+    return in_one_piece(weights) if weights[0].is_cuda else list(weights)
+
+
+def in_one_piece(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Copy the weights of one layer and direction side by side, as cuDNN wants them.
+
+    cuDNN reads the matrices one after another, W_ih, W_hh and W_hr of a projection, then b_ih and b_hh, which
+    are zero where there are none. What lies otherwise torch copies at each call, with a UserWarning that is
+    meant for a whole layer whose parameters have been moved. Here it would be wrong: a flag or a mask makes
+    new weights at each call, and one layer of several lies in the memory of all.
+
+    weights: torch's, G the gates: (G·H, I), (G·H, N), the biases (G·H,) if there are any, W_hr (P, H)
+    """
+    order = sorted(range(len(weights)), key=lambda k: weights[k].dim() == 1)  # the matrices first
+    parts = [weights[k].reshape(-1) for k in order]
+    if weights[order[-1]].dim() == 2:
+        parts.append(weights[0].new_zeros(2 * weights[0].shape[0]))
+    pieces = torch.cat(parts).split([len(part) for part in parts])
+    placed = {k: piece.view(weights[k].shape) for k, piece in zip(order, pieces, strict=False)}
+    return [placed[k] for k in range(len(weights))]
+
+
 def as_input(module: torch.nn.RNNBase, input: Tensor, result: Tensor) -> Tensor:
     """Lay out `result` (..., T, B, N) as the input of the module is laid out."""
     if input.dim() == 2:

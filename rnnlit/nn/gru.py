@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.direction import Direction, scan_gru
 from rnnlit.nn.direction import States as DirectionStates
-from rnnlit.nn.fused import steps_and_batch
+from rnnlit.nn.fused import kernel_weights, steps_and_batch
 from rnnlit.nn.layer import Layer
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.types import Call
@@ -130,8 +130,8 @@ class GRU(Layer, torch.nn.GRU):
 
         At the padding x is zero and a state is a mean of states and tanhs, so nothing can grow there.
         """
-        (h0,), padding = states, one.padding
-        h, _ = torch.gru(one.x, h0[None], list(one.weights), self.bias, 1, 0.0, self.training, False, False)
+        (h0,), padding, weights = states, one.padding, kernel_weights(one.weights)
+        h, _ = torch.gru(one.x, h0[None], weights, self.bias, 1, 0.0, self.training, False, False)
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.direction import Direction, scan_lstm
 from rnnlit.nn.direction import States as DirectionStates
-from rnnlit.nn.fused import SHUT, cell_states, flag_padding
+from rnnlit.nn.fused import SHUT, cell_states, flag_padding, kernel_weights
 from rnnlit.nn.layer import Layer
 from rnnlit.nn.scan.steps import gradient_wanted
 from rnnlit.nn.types import Call
@@ -157,8 +157,8 @@ class LSTM(Layer, torch.nn.LSTM):
         x, weights, padding, (h0, c0) = one.x, list(one.weights), one.padding, states
         if padding is not None:
             x, weights[0] = flag_padding(x, weights[0], [-SHUT, SHUT, 0.0, -SHUT], padding)
-        hx = (h0[None], c0[None])
-        h, _, c_n = torch.lstm(x, hx, weights, self.bias, 1, 0.0, self.training, False, False)
+        hx, given = (h0[None], c0[None]), kernel_weights(weights)
+        h, _, c_n = torch.lstm(x, hx, given, self.bias, 1, 0.0, self.training, False, False)
         last = [last_state(h, padding), c_n[0]]
         if not all_states:
             return [h], last

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlit.nn.direction import Direction, scan_rnn
 from rnnlit.nn.direction import States as DirectionStates
-from rnnlit.nn.fused import shut_relu
+from rnnlit.nn.fused import kernel_weights, shut_relu
 from rnnlit.nn.layer import Layer
 from rnnlit.nn.types import Call
 from rnnlit.nn.variants import check_variants
@@ -108,7 +108,8 @@ class RNN(Layer, torch.nn.RNN):
         if padding is not None and relu:
             x, weights[0] = shut_relu(x, weights[0], padding)
         kernel = torch.rnn_relu if relu else torch.rnn_tanh
-        h, _ = kernel(x, h0[None], weights, self.bias, 1, 0.0, self.training, False, False)
+        given = kernel_weights(weights)
+        h, _ = kernel(x, h0[None], given, self.bias, 1, 0.0, self.training, False, False)
         if padding is not None:
             h = h.masked_fill(padding.mask, 0)
         return [h], [last_state(h, padding)]

@@ -608,6 +608,90 @@ def test_lengths_go_with_a_padded_batch_only(kind):
         module(packed, return_all_states=True)
 
 
+# What cuDNN's weights look like in memory.
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("proj_size", [0, 2])
+def test_weights_in_one_piece_are_the_same_in_the_order_of_cudnn(kind, bias, proj_size):
+    """W_ih, W_hh, W_hr, b_ih, b_hh, and zeros for biases that are not there; gradients reach each of them."""
+    if proj_size and kind != "LSTM":
+        pytest.skip("only an LSTM has a projection")
+    projection = {"proj_size": proj_size} if proj_size else {}
+    weights = getattr(torch.nn, kind)(I, H, bias=bias, **projection).all_weights[0]
+    pieces = fused.in_one_piece(weights)
+    assert_same(pieces, weights)
+    places = {piece.storage_offset(): piece for piece in pieces}
+    in_order = [places[start] for start in sorted(places)]
+    assert [piece.dim() for piece in in_order] == [2] * (3 if proj_size else 2) + [1] * (2 if bias else 0)
+    assert in_order[0] is pieces[0] and in_order[1] is pieces[1]
+    assert [piece.storage_offset() for piece in in_order] == np.cumsum(
+        [0, *(piece.numel() for piece in in_order[:-1])]
+    ).tolist()
+    assert len({piece.untyped_storage().data_ptr() for piece in pieces}) == 1
+    whole = torch.tensor(pieces[0].untyped_storage().tolist(), dtype=torch.uint8).view(torch.float32)
+    rest = whole[sum(w.numel() for w in weights) :]
+    assert len(rest) == (0 if bias else 2 * len(weights[0])) and not rest.any()
+    found = torch.autograd.grad(sum((k + 2) * (p * p).sum() for k, p in enumerate(pieces)), weights)
+    assert_same(found, [2 * (k + 2) * w for k, w in enumerate(weights)], CLOSE)
+
+
+PIECES = [
+    ("LSTM", {"num_layers": L, "bidirectional": True}),
+    ("LSTM", {"bias": False, "weight_drop": 0.4}),
+    ("LSTM", {"proj_size": 2, "num_layers": L, "input_dropout": 0.3}),
+    ("LSTM", {"proj_size": 2, "bias": False}),
+    ("GRU", {"num_layers": L, "bidirectional": True}),
+    ("GRU", {"bias": False, "weight_drop": 0.4}),
+    ("RNN", {"num_layers": L, "nonlinearity": "relu"}),
+    ("RNN", {"bias": False, "weight_drop": 0.4, "bidirectional": True}),
+]
+
+
+def all_passes(layer, device="cpu"):
+    """Values and gradients with lengths, all states and masks from a generator."""
+    torch.manual_seed(4)
+    x = torch.randn(T, B, I, dtype=torch.float64).to(device).requires_grad_()
+    layer = layer.to(device)
+    result = layer(x, lengths=LENGTHS, return_all_states=True)
+    loss = sum((t * t).sum() for t in flat(result))
+    return [*flat(result), *torch.autograd.grad(loss, [x, *layer.parameters()])]
+
+
+@pytest.mark.parametrize("kind, options", PIECES)
+def test_a_call_with_weights_in_one_piece_is_the_call(kind, options, monkeypatch):
+    layer = getattr(nn, kind)(I, H, **options, dtype=torch.float64)
+    wanted = all_passes(layer)
+    calls = []
+    for module in ("lstm", "gru", "rnn"):
+        monkeypatch.setattr(
+            f"rnnlit.nn.{module}.kernel_weights", lambda w: calls.append(w) or fused.in_one_piece(w)
+        )
+    assert_same(all_passes(layer), wanted, EXACT)  # how memory is aligned may change a last bit
+    assert len(calls) == layer.num_layers * (2 if layer.bidirectional else 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind, options", PIECES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_cudnn_takes_the_weights_of_one_layer_without_a_warning(kind, options, dtype):
+    """A warning is an error here. Without masks the numbers are the CPU's."""
+    layer = getattr(nn, kind)(I, H, **options, dtype=torch.float64)
+    wanted = all_passes(copy.deepcopy(layer).eval())
+    for module in (layer.train(), layer.eval()):
+        there = copy.deepcopy(module).to("cuda", dtype)
+        x = torch.randn(T, B, I, device="cuda", dtype=dtype)
+        for lengths in (None, LENGTHS):
+            there(x, lengths=lengths, return_all_states=True)
+    if dtype == torch.float64:
+        layer.train()  # cuDNN has a backward pass in training only
+        for name in ("weight_drop", "input_dropout"):
+            layer.variants = layer.variants._replace(**{name: 0.0})
+        assert_same([t.cpu() for t in all_passes(layer, "cuda")], wanted, EXACT)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @every_kind
