@@ -242,8 +242,8 @@ def test_a_gpu_has_the_kernels():
 
 
 @needs_gpu
-def test_two_layers_share_a_graph_and_train_as_on_the_cpu():
-    """Both directions of both layers are calls of one kind, all forwards before all backwards."""
+def test_the_directions_of_a_layer_share_a_graph_and_train_as_on_the_cpu():
+    """All forwards come before all backwards. The second layer has other inputs, and so its own graph."""
     torch.manual_seed(0)
     ours = nn.LSTM(I, H, 2, bidirectional=True, peephole=True, dtype=torch.float64)
     there = nn.LSTM(I, H, 2, bidirectional=True, peephole=True, dtype=torch.float64)
@@ -258,7 +258,7 @@ def test_two_layers_share_a_graph_and_train_as_on_the_cpu():
             optimizer.step()
     for one, other in zip(there.parameters(), ours.parameters(), strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-8)
-    assert len(graph.ON_CUDA.recordings) == 1
+    assert [key[2][1][0] for key in graph.ON_CUDA.recordings] == [(T, B, I), (T, B, 2 * H)]  # of their x
 
 
 @needs_gpu
