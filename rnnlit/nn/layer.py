@@ -189,6 +189,8 @@ class Layer(DropIn, torch.nn.RNNBase):
         `kernel` tells the way a call takes. Where layers and directions run one after another on a GPU,
         dropout between the layers draws other numbers than torch's. The scan computes in the weights' own
         precision, under autocast too. What torch's tools do with a layer stands in the table of `rnnlit.nn`.
+        In torch's own call on a GPU, cuDNN draws the dropout between the layers, from random numbers that
+        torch.cuda.set_rng_state does not put back; with a generator they can be.
 
         TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range; a packed
         sequence where the padded one is needed. NaN is not looked for.

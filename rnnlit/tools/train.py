@@ -100,7 +100,7 @@ def fit(
                 same batches again. The generator of a DataLoader and its samplers, or the `rng` of another
                 iterable, is put back to where it was at the start; nothing else may draw from it. Many
                 processes have to give theirs the same seed again. `train_torch` lists all that a checkpoint
-                holds.
+                holds, and what it can't: cuDNN's dropout between the layers of one torch.nn.LSTM.
     csv         a file that gets each row. An older one is replaced, or on resume cut back to the checkpoint.
     progress    show a bar in a terminal, or under a notebook cell that a person runs (needs tqdm)
     state       has state_dict and load_state_dict: `optim.Adam`, `optim.SGD` or `train_torch.TorchState`

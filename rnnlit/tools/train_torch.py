@@ -20,7 +20,14 @@ What a step may change, and how a checkpoint holds it:
                                           DataLoader and its samplers are put back to their start before
     rows, best row, patience              fit
     random numbers of other devices       nothing, nor Python objects that a loss or `evaluate` changes
+    cuDNN's dropout                       nothing: see below
     ====================================  ================================================================
+
+On a GPU, dropout= between the layers of a torch.nn.LSTM, GRU or RNN, and in their plain call those of
+`rnnlit.nn` too, is drawn by cuDNN. Its random numbers are kept inside of torch, which draws a new seed for
+them from its CUDA generator once that has been set, as resuming does (pytorch/pytorch issue 74177). A resumed
+run then has other masks than a run without a break. torch.nn.Dropout between two layers resumes bit for bit,
+and so does `rnnlit.nn` with a Generator: layer(x, generator=g).
 """
 
 from __future__ import annotations

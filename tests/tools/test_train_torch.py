@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rnnlit import dropout_torch
+from rnnlit.nn import LSTM
 from rnnlit.tools.checkpoint import read_state_dict
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
@@ -38,6 +39,34 @@ class Tagger(nn.Module):
         return self.readout(self.norm(self.lstm(x)[0][-1]))
 
 
+class Apart(Tagger):
+    """The same with dropout beside the LSTM's two layers, not inside of it."""
+
+    def __init__(self, hidden=H, seed=0):
+        super().__init__(hidden, seed)
+        self.lstm = nn.ModuleList([nn.LSTM(I, hidden), nn.LSTM(hidden, hidden)])
+        self.dropout = nn.Dropout(0.4)
+
+    def forward(self, x):
+        first, second = self.lstm
+        return self.readout(self.norm(second(self.dropout(first(x)[0]))[0][-1]))
+
+
+class Ours(Tagger):
+    """Our layer, whose masks come from a Generator of the model."""
+
+    def __init__(self, hidden=H, seed=0):
+        super().__init__(hidden, seed)
+        self.lstm = LSTM(I, hidden, num_layers=2, dropout=0.4, recurrent_dropout=0.3, zoneout=0.1)
+
+    def to(self, device):
+        self.masks = torch.Generator(device).manual_seed(5)
+        return super().to(device)
+
+    def forward(self, x):
+        return self.readout(self.norm(self.lstm(x, generator=self.masks)[0][-1]))
+
+
 OPTIMIZERS = {
     "adam": lambda p: torch.optim.Adam(p, lr=0.01),
     "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, amsgrad=True),
@@ -55,8 +84,10 @@ def loss_fn(model, batch):
 class Task:
     """Everything that a training of a Tagger needs; it can break at a step, like a machine that stops."""
 
-    def __init__(self, optimizer="adam", seed=0, break_at=None, device="cpu", hidden=H, scheduler=None):
-        self.model = Tagger(hidden, seed).to(device)
+    def __init__(
+        self, optimizer="adam", seed=0, break_at=None, device="cpu", hidden=H, scheduler=None, kind=Tagger
+    ):
+        self.model = kind(hidden, seed).to(device)
         self.optimizer = OPTIMIZERS[optimizer](self.model.parameters())
         self.scheduler = scheduler and scheduler(self.optimizer)
         self.generator = torch.Generator().manual_seed(seed)
@@ -137,24 +168,45 @@ def test_a_loss_that_is_not_finite_leaves_the_model_alone(clip):
 
 
 @pytest.mark.parametrize(
-    "optimizer, break_at, device",
+    "optimizer, break_at, kind, device",
     [
-        *[(optimizer, 7, "cpu") for optimizer in OPTIMIZERS],
-        *[("adam", break_at, "cpu") for break_at in (5, 10)],
-        pytest.param("adam", 7, "cuda", marks=[needs_gpu, pytest.mark.gpu]),
+        *[(optimizer, 7, Tagger, "cpu") for optimizer in OPTIMIZERS],
+        *[("adam", break_at, Tagger, "cpu") for break_at in (5, 10)],
+        *[("adam", 7, kind, "cpu") for kind in (Apart, Ours)],
+        *[
+            pytest.param("adam", 7, kind, "cuda", marks=[needs_gpu, pytest.mark.gpu])
+            for kind in (Apart, Ours)
+        ],
     ],
 )
-def test_a_broken_run_goes_on_bit_for_bit(tmp_path, optimizer, break_at, device):
+def test_a_broken_run_goes_on_bit_for_bit(tmp_path, optimizer, break_at, kind, device):
     checkpoint = tmp_path / "run.safetensors"
-    whole = Task(optimizer, device=device)
+    whole = Task(optimizer, device=device, kind=kind)
     expected = whole.fit()
     with pytest.raises(KeyboardInterrupt):
-        Task(optimizer, break_at=break_at, device=device).fit(checkpoint=checkpoint)
-    resumed = Task(optimizer, seed=99, device=device)
+        Task(optimizer, break_at=break_at, device=device, kind=kind).fit(checkpoint=checkpoint)
+    resumed = Task(optimizer, seed=99, device=device, kind=kind)
     history = resumed.fit(checkpoint=checkpoint, resume=True)
     assert_same(resumed.state.state_dict(), whole.state.state_dict())
     assert history.rows == expected.rows
     assert resumed.taken == 11 - 4 * ((break_at - 1) // 4)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("layer", [nn.LSTM, LSTM], ids=["torch", "ours"])
+def test_cudnns_dropout_begins_anew_where_torchs_random_numbers_are_put_back(layer):
+    """So a resumed run has other masks than one that goes on, as the docstring says; twice the same ones."""
+    torch.manual_seed(0)
+    lstm, x = layer(I, H, num_layers=2, dropout=0.5).cuda(), torch.ones(T, B, I, device="cuda")
+    lstm(x)
+    state = torch.cuda.get_rng_state()
+    went_on = lstm(x)[0]
+    resumed = []
+    for _ in range(2):
+        torch.cuda.set_rng_state(state)
+        resumed.append(lstm(x)[0])
+    assert torch.equal(*resumed) and not torch.equal(went_on, resumed[0])
 
 
 def collate(pairs):
