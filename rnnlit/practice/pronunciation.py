@@ -1,0 +1,350 @@
+"""How is it pronounced? From an English word's letters to its phonemes, by an encoder and a decoder.
+
+    python -m rnnlit.practice.pronunciation --model dropout --checkpoint run.safetensors --resume auto
+    python -m rnnlit.practice.pronunciation --read one.safetensors two.safetensors --beam 5
+
+The words are those of the CMU Pronouncing Dictionary. The models are the ladder of the chapters: an LSTM
+encoder and decoder (`plain`), a bidirectional encoder, attention (`additive`, `general`), and dropout.
+Afterwards the words of the test part are read, greedily and by beam search, and scored: a word is right if
+its phonemes are those of one of its listed pronunciations. `--read` reads them with a trained model, or with
+the mean of the probabilities of several.
+
+    WER  words that are wrong, over all words
+    PER  phonemes to insert, delete or replace, over all phonemes, by the nearest listed pronunciation
+
+S letters, T phonemes, B words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from rnnlit import search
+from rnnlit.nn import EncoderDecoder
+from rnnlit.tasks import tokens
+from rnnlit.tasks.tokens import PAD, START, STOP, Pairs, Vocabulary, edit_distance
+from rnnlit.tasks.tokens_torch import shift
+from rnnlit.tools.train import History, fit
+from rnnlit.tools.train_torch import TorchState, evaluating, make_step
+
+TEST, VALIDATION = 12_000, 2_000  # words; the rest, 110 926, is for training
+LONGEST = 30  # phonemes that are written at most, the stop included
+Phonemes = tuple[str, ...]
+Lexicon = dict[str, tuple[Phonemes, ...]]  # the pronunciations of each word
+
+PLAIN: dict[str, Any] = {"attention": None, "bidirectional": False, "dropout": 0.0}
+MODELS: dict[str, dict[str, Any]] = {
+    "plain": PLAIN,
+    "bidirectional": PLAIN | {"bidirectional": True},
+    "additive": PLAIN | {"bidirectional": True, "attention": "additive"},
+    "general": PLAIN | {"bidirectional": True, "attention": "general"},
+    "dropout": PLAIN | {"bidirectional": True, "attention": "general", "dropout": 0.3},
+}
+
+
+class Parts(NamedTuple):
+    """Words to learn from, to watch the training by, and to test on."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]  # 2 000
+    test: tuple[str, ...]  # 12 000
+
+
+class Score(NamedTuple):
+    """Shares, not percent."""
+
+    wer: float
+    per: float
+
+
+@cache
+def lexicon() -> Lexicon:
+    """All words of the dictionary that are made of letters and apostrophes, in its order.
+
+    Phonemes are ARPAbet's, without marks of stress. Source and licence: rnnlit/data/CMUDICT.md.
+    """
+    data = files("rnnlit").joinpath("data", "cmudict_all.tsv.gz").read_bytes()
+    lines = gzip.decompress(data).decode("utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return {word: tuple(tuple(one.split()) for one in spoken) for word, *spoken in rows}
+
+
+def split(words: Sequence[str]) -> Parts:
+    """Cut the words in three, in the order of their SHA-256: the same words always, and as good as random."""
+    order = sorted(words, key=lambda word: hashlib.sha256(word.encode()).hexdigest())
+    test, validation = order[:TEST], order[TEST : TEST + VALIDATION]
+    return Parts(tuple(order[TEST + VALIDATION :]), tuple(validation), tuple(test))
+
+
+@cache
+def vocabularies() -> tuple[Vocabulary, Vocabulary]:
+    """Of letters and of phonemes."""
+    return (
+        Vocabulary.of(lexicon()),
+        Vocabulary.of(spoken for every in lexicon().values() for spoken in every),
+    )
+
+
+class Epochs:
+    """Batches of all words with all their pronunciations, epoch after epoch, drawn by `rng`."""
+
+    def __init__(self, words: Sequence[str], size: int, rng: np.random.Generator) -> None:
+        letters, phonemes = vocabularies()
+        pairs = [(word, spoken) for word in words for spoken in lexicon()[word]]
+        self.sources = [letters.encode(word) for word, _ in pairs]
+        self.targets = [phonemes.encode(spoken) for _, spoken in pairs]
+        self.size, self.rng = size, rng
+
+    def __len__(self) -> int:
+        return -(-len(self.sources) // self.size)
+
+    def __iter__(self) -> Iterator[Pairs]:
+        return tokens.batches(self.sources, self.targets, self.size, self.rng)
+
+
+def build(name: str, hidden: int, layers: int = 2, **options: Any) -> EncoderDecoder:
+    """A model of the ladder; `hidden` units in the decoder, half as many in each direction of the encoder."""
+    chosen = MODELS[name] | options
+    half = hidden // 2 if chosen["bidirectional"] else hidden
+    letters, phonemes = vocabularies()
+    return EncoderDecoder(
+        len(letters),
+        len(phonemes),
+        64,
+        hidden,
+        encoder_size=half,
+        cell="lstm",
+        num_layers=layers,
+        order="luong",
+        input_feeding=False,
+        **chosen,
+    )
+
+
+def loss_fn(model: EncoderDecoder, batch: Pairs, smoothing: float = 0.1) -> Tensor:
+    """The mean cross-entropy of a phoneme, in nats, with label smoothing (Szegedy et al. 2016, section 7)."""
+    logits = model(*batch).logits
+    target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
+    write = shift(target, lengths)[1].to(logits.device)
+    return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD, label_smoothing=smoothing)
+
+
+class Ensemble:
+    """Several models that write as one: the mean of their probabilities at every phoneme."""
+
+    def __init__(self, models: Sequence[EncoderDecoder]) -> None:
+        if not models:
+            raise ValueError("models: expected one or more, got none")
+        self.models = list(models)
+
+    def n_best(self, source: Any, lengths: Any, *, beam: int) -> list[list[search.Hypothesis]]:
+        """The hypotheses of a beam for each source (S, B), best first."""
+        states = [model.encode(source, lengths) for model in self.models]
+        start = np.full(source.shape[1], START)
+        return search.beam(self._log_probabilities, states, start, STOP, LONGEST, beam, select=self._select)
+
+    def _log_probabilities(self, last: Any, states: list[Any]) -> tuple[np.ndarray, list[Any]]:
+        steps = [model.log_probabilities(last, s) for model, s in zip(self.models, states, strict=True)]
+        logs = np.logaddexp.reduce([one for one, _ in steps]) - np.log(len(steps))
+        return logs, [state for _, state in steps]
+
+    def _select(self, states: list[Any], rows: np.ndarray) -> list[Any]:
+        return [state.select(rows) for state in states]
+
+
+def read(
+    models: EncoderDecoder | Sequence[EncoderDecoder], words: Sequence[str], beam: int = 1, n: int = 1
+) -> list[list[Phonemes]]:
+    """The n best pronunciations of each word, best first; beam = 1 is greedy.
+
+    ValueError: a word that is empty, too long to be one, or has another sign than a to z and '.
+    """
+    letters, phonemes = vocabularies()
+    ensemble = Ensemble([models] if isinstance(models, EncoderDecoder) else models)
+    for word in words:
+        check_word(word)
+    found: list[list[Phonemes]] = []
+    with torch.no_grad():
+        for k in range(0, len(words), 1000):
+            source, lengths = tokens.pad([letters.encode(word) for word in words[k : k + 1000]])
+            with _evaluating(ensemble.models):
+                best = ensemble.n_best(source, lengths, beam=max(beam, n))
+            found += [[tuple(phonemes.decode(h.tokens)) for h in one[:n]] for one in best]
+    return found
+
+
+def check_word(word: Any) -> str:
+    """The word. TypeError, ValueError: it can't be read."""
+    if not isinstance(word, str):
+        raise TypeError(f"word: expected a string, got {type(word).__name__}")
+    strange = sorted(set(word) - set("abcdefghijklmnopqrstuvwxyz'"))
+    if not word or strange:
+        got = f"{word!r}, with {' '.join(map(repr, strange))}" if strange else "an empty string"
+        raise ValueError(f"word: expected letters a to z and apostrophes, got {got}")
+    if len(word) > 40:
+        raise ValueError(f"word: expected at most 40 letters, got {len(word)}")
+    return word
+
+
+class _evaluating:
+    """`evaluating` for several modules."""
+
+    def __init__(self, models: Sequence[torch.nn.Module]) -> None:
+        self.whole = torch.nn.ModuleList(models)
+
+    def __enter__(self) -> None:
+        self.context = evaluating(self.whole)
+        self.context.__enter__()
+
+    def __exit__(self, *what: Any) -> None:
+        self.context.__exit__(*what)
+
+
+def score(found: Sequence[Phonemes], words: Sequence[str]) -> Score:
+    """Word and phoneme error rate; any listed pronunciation counts.
+
+    The phonemes of a word are counted against the listed pronunciation that is nearest to what was found.
+    """
+    wrong = errors = length = 0
+    for spoken, word in zip(found, words, strict=True):
+        listed = lexicon()[word]
+        wrong += spoken not in listed
+        distance, nearest = min((edit_distance(spoken, one), len(one)) for one in listed)
+        errors, length = errors + distance, length + nearest
+    return Score(wrong / len(words), errors / length)
+
+
+def save(path: Path, model: EncoderDecoder, **setting: Any) -> None:
+    """The weights in float16, and how the model was built."""
+    state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
+    save_file(state, path, {"setting": json.dumps(setting)})
+
+
+def load(path: Path, device: str = "cpu") -> EncoderDecoder:
+    """A model that `save` has written, in float32, ready to read."""
+    with safe_open(path, framework="pt") as stored:
+        setting = json.loads(stored.metadata()["setting"])
+        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    model = build(**setting)
+    model.load_state_dict(state)
+    return model.to(device).eval()
+
+
+def train(options: argparse.Namespace) -> tuple[EncoderDecoder, History]:
+    """Train as the options say."""
+    torch.manual_seed(options.seed)
+    parts, rng = split(list(lexicon())), np.random.default_rng(options.seed)
+    model = build(options.model, options.hidden, options.layers).to(options.device)
+    epochs = Epochs(parts.train, options.batch, rng)
+    steps = options.steps or options.epochs * len(epochs)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, betas=(0.9, 0.98))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, steps, pct_start=0.1)
+    watched = parts.validation[: options.watch]
+
+    def evaluate() -> dict[str, float]:
+        with evaluating(model):
+            found = [best for (best,) in read(model, watched)]
+        return score(found, watched)._asdict()
+
+    history = fit(
+        make_step(model, optimizer, loss_fn, scheduler=scheduler),
+        epochs,
+        steps=steps,
+        every=options.every,
+        evaluate=evaluate,
+        checkpoint=options.checkpoint,
+        resume=options.resume,
+        csv=options.csv,
+        state=TorchState(model, optimizer, scheduler=scheduler),
+    )
+    return model, history
+
+
+def test_scores(
+    models: EncoderDecoder | Sequence[EncoderDecoder], beam: int, limit: int | None = None
+) -> dict[str, Any]:
+    """WER and PER of the test words, greedily and by beam search, in percent."""
+    words, found = split(list(lexicon())).test[:limit], {}
+    for name, size in (("greedy", 1), ("beam", beam)):
+        begin = time.perf_counter()
+        wer, per = score([best for (best,) in read(models, words, size)], words)
+        seconds = round(time.perf_counter() - begin, 1)
+        found[name] = {"beam": size, "wer": round(100 * wer, 2), "per": round(100 * per, 2), "s": seconds}
+    return {"words": len(words), **found}
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. SystemExit: what argparse refuses, and --resume without --checkpoint."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    parser.add_argument("--model", choices=list(MODELS), default="dropout", help="of the ladder (dropout)")
+    parser.add_argument("--hidden", type=int, default=256, help="units of the decoder, an even number (256)")
+    parser.add_argument("--layers", type=int, default=2, help="of encoder and decoder (2)")
+    parser.add_argument("--epochs", type=int, default=12, help="times through the training words (12)")
+    parser.add_argument("--steps", type=int, help="steps of the optimiser, instead of epochs")
+    parser.add_argument("--batch", type=int, default=256, help="words a step (256)")
+    parser.add_argument("--lr", type=float, default=3e-3, help="Adam's highest learning rate (0.003)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and masks (0)")
+    parser.add_argument("--every", type=int, default=500, help="steps from one row to the next (500)")
+    parser.add_argument(
+        "--watch", type=int, default=500, help="validation words that are read for a row (500)"
+    )
+    parser.add_argument("--beam", type=int, default=5, help="hypotheses of the search at the end (5)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
+    parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])
+    parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
+    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights, in float16")
+    parser.add_argument("--record", type=Path, help="a .json file for the scores")
+    parser.add_argument("--read", type=Path, nargs="+", help="trained weights: only score them, as one")
+    options = parser.parse_args(arguments)
+    if options.resume and options.checkpoint is None:
+        parser.error("--resume needs --checkpoint")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, score, and write what is asked for."""
+    options = parse(arguments)
+    begin, record = time.perf_counter(), {}
+    if options.read:
+        models = [load(path, options.device) for path in options.read]
+        record = {"models": len(models), "test": test_scores(models, options.beam)}
+    else:
+        model, history = train(options)
+        seconds = time.perf_counter() - begin
+        if options.export is not None:
+            save(options.export, model, name=options.model, hidden=options.hidden, layers=options.layers)
+        record = {
+            "model": options.model,
+            "hidden": options.hidden,
+            "seed": options.seed,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "steps": history.step,
+            "seconds": round(seconds),
+            "rows": history.rows,
+            "test": test_scores(model, options.beam),
+        }
+    if options.record is not None:
+        options.record.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps({k: v for k, v in record.items() if k != "rows"}))
+
+
+if __name__ == "__main__":
+    main()
