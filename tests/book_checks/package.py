@@ -85,8 +85,8 @@ def parents(name: str) -> list[str]:
     return [".".join(parts[:k]) for k in range(len(parts), 0, -1)]
 
 
-LAYERS = ("tools", "tasks", "NumPy", "torch", "nn", "practice", "pages")
-FOLDERS = {name: LAYERS.index(name) for name in ("tools", "tasks", "nn", "practice", "pages")}
+LAYERS = ("tools", "tasks", "NumPy", "torch", "nn", "practice", "exercises", "pages")
+FOLDERS = {name: LAYERS.index(name) for name in ("tools", "tasks", "nn", "practice", "exercises", "pages")}
 
 
 # From the ground up; a folder stands for all in it, and rnnlit.nn itself is on top.
