@@ -152,6 +152,8 @@ def page(request):
         notebook.unspoken_figures,
         notebook.missing_figures,
         notebook.volatile,
+        notebook.unanswered,
+        notebook.predictions,
     ],
     ids=lambda check: check.__name__,
 )

@@ -139,6 +139,9 @@ def picture(kind="image/png", plain="<Figure size 500x300 with 1 Axes>"):
 ERROR = {"output_type": "error", "ename": "ValueError", "evalue": "x: expected", "traceback": []}
 SENTENCE = stream("The gradient shrinks by half at each step.\n")
 
+STUB = "def my_step(params, x, h):\n    ...\n\nexercises.rnn.step.check(my_step)"
+SOLVED = "def my_step(params, x, h):\n    return h\n\nexercises.rnn.step.check(my_step)"
+
 CHECKS = [
     notebook.unrun,
     notebook.stored_errors,
@@ -148,6 +151,8 @@ CHECKS = [
     notebook.unspoken_figures,
     notebook.missing_figures,
     notebook.volatile,
+    notebook.unanswered,
+    notebook.predictions,
 ]
 
 GOOD = book(
@@ -157,6 +162,11 @@ GOOD = book(
     code("plot(x)\nplot(y)", 3, [picture(), SENTENCE, picture("image/svg+xml"), SENTENCE]),
     code("\n".join(["x += 1"] * 15), 4, [stream("4.00\n")]),
     code("step(x.T)", 5, [ERROR], tags=["raises-exception"]),
+    markdown("How much is left after 50 steps: a half, a tenth, nothing?"),
+    code("print(0.9**50)", 6, [stream("0.005")], tags=["hide-output"]),
+    code(STUB, 7, [stream("Not tried yet: write it.")], tags=["exercise"]),
+    code(SOLVED, 8, [stream("Right: h agrees.")], tags=["solution"]),
+    code("lstm.latch.check(i=(..., 0))", 9, [stream("Not tried yet: put numbers.")], tags=["exercise"]),
     kernelspec={"name": "python3"},
 )
 
@@ -185,6 +195,23 @@ BAD = {
     "no picture": (notebook.missing_figures, code(outputs=[picture("text/html"), SENTENCE])),
     "times": (notebook.volatile, code(execution={"iopub.status.busy": "2026"})),
     "a widget": (notebook.volatile, code(outputs=[picture("application/vnd.jupyter.widget-view+json")])),
+    "an exercise without a check": (
+        notebook.unanswered,
+        code("x = 1", outputs=[stream("Not tried yet: ")], tags=["exercise"]),
+    ),
+    "an exercise that is solved": (
+        notebook.unanswered,
+        code(SOLVED, outputs=[stream("Right: h agrees.")], tags=["exercise"]),
+    ),
+    "a solution that is wrong": (
+        notebook.unanswered,
+        code(SOLVED, outputs=[stream("Not yet: h is not right.")], tags=["solution"]),
+    ),
+    "a solution that says nothing": (notebook.unanswered, code(SOLVED, tags=["solution"])),
+    "an answer without a question": (
+        notebook.predictions,
+        code(outputs=[stream("0.005")], tags=["hide-output"]),
+    ),
     "a script": (notebook.volatile, code(outputs=[picture("application/javascript")])),
 }
 
@@ -226,6 +253,20 @@ def test_definitions_on_a_page():
     assert "does not define it" in notebook.definitions(book(says_so, code()), REASON)[0]
     assert "should own it" in notebook.definitions(book(code("class Cell: pass")), {})[0]
     assert "should own it" in notebook.definitions(book(code("if x:\n    async def inner(): pass")), {})[0]
+
+
+def test_definitions_of_a_stub_and_of_its_solution():
+    for tag in ("exercise", "solution"):
+        assert notebook.definitions(book(code(STUB, tags=[tag])), {}) == []
+    assert "should own it" in notebook.definitions(book(code(STUB, tags=["hide-input"])), {})[0]
+
+
+def test_a_prediction_has_an_answer():
+    asks = markdown("What is left?")
+    assert "not there" in notebook.predictions(book(asks, code(tags=["hide-output"])))[0]
+    answer = code(outputs=[stream("0.005")], tags=["hide-output"])
+    assert notebook.predictions(book(asks, code(), answer)) == []
+    assert notebook.predictions(book(asks, markdown("Now we know."), answer)) != []
 
 
 def test_definitions_are_seen_beside_magics_and_broken_syntax():

@@ -404,7 +404,7 @@ def explained(error: Exception, function: Callable[..., Any], case: Case) -> str
 
 
 def is_empty(function: Any) -> bool:
-    """Whether a function's body is nothing but a docstring, `pass` or `...`: it returns None and does no more."""
+    """Whether a function's body is nothing but a docstring, `pass` or `...`: it returns None, no more."""
     code = getattr(function, "__code__", None)
     if code is None:
         return False

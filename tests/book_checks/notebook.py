@@ -5,7 +5,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-TAGS = frozenset({"remove-input", "hide-input", "hide-cell", "nbval-ignore-output", "raises-exception"})
+TAGS = frozenset(
+    {
+        *("remove-input", "hide-input", "hide-output", "hide-cell"),
+        *("nbval-ignore-output", "raises-exception"),
+        *("exercise", "solution"),
+    }
+)
+ANSWERS = {
+    "exercise": "Not tried yet: ",
+    "solution": "Right: ",
+}  # what a check prints in a cell with this tag
 LONGEST_CELL = 15  # lines
 SHORTEST_SENTENCE = 10  # characters
 
@@ -94,7 +104,10 @@ def defined(source: str) -> list[str]:
 
 
 def definitions(notebook: Notebook, allowed: Mapping[str, str]) -> list[str]:
-    """A page defines only what is wrong on purpose: `allowed` (name: reason), and the prose above says so."""
+    """A page defines only what is wrong on purpose: `allowed` (name: reason), and the prose above says so.
+
+    What a reader is to write, and its solution, have tags of their own (`unanswered`).
+    """
     wrong, seen, above = [], set(), ""
     number = 0
     for cell in notebook["cells"]:
@@ -104,6 +117,8 @@ def definitions(notebook: Notebook, allowed: Mapping[str, str]) -> list[str]:
         if cell["cell_type"] != "code":
             continue
         number += 1
+        if set(tags(cell)) & set(ANSWERS):
+            continue
         for name in defined(source):
             seen.add(name)
             if name not in allowed:
@@ -115,6 +130,40 @@ def definitions(notebook: Notebook, allowed: Mapping[str, str]) -> list[str]:
     wrong += [
         f"{name} is allowed on the page, which does not define it" for name in allowed if name not in seen
     ]
+    return wrong
+
+
+def printed(cell: Mapping[str, Any]) -> str:
+    """Return what a cell has printed."""
+    return "".join("".join(output["text"]) for output in cell["outputs"] if output.get("name") == "stdout")
+
+
+def unanswered(notebook: Notebook) -> list[str]:
+    """A cell for the reader holds a check that says "Not tried yet", its solution one that says "Right"."""
+    wrong = []
+    for number, cell, source in code_cells(notebook):
+        for tag in set(tags(cell)) & set(ANSWERS):
+            if not re.search(r"^[\w.]+\.check\(.*\)", source, flags=re.M | re.S):
+                wrong.append(f"code cell {number} is tagged {tag} and calls no check")
+            elif not printed(cell).startswith(ANSWERS[tag]):
+                said = printed(cell)[:40]
+                wrong.append(f"code cell {number} is tagged {tag} and prints {said!r}, not {ANSWERS[tag]!r}")
+    return wrong
+
+
+def predictions(notebook: Notebook) -> list[str]:
+    """A folded output answers a question: the text above it asks one, and the cell has something to say."""
+    wrong, above, number = [], "", 0
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            above = "".join(cell["source"])
+            continue
+        number += 1
+        if "hide-output" in tags(cell):
+            if "?" not in above:
+                wrong.append(f"code cell {number} folds its output, and the text above asks nothing")
+            if not cell["outputs"]:
+                wrong.append(f"code cell {number} folds an output that is not there")
     return wrong
 
 

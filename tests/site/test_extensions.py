@@ -172,7 +172,7 @@ def test_fields_of_a_record_come_with_the_comments_beside_them(extension: Module
 CONFIG = f"""
 import sys
 sys.path.insert(0, {str(EXTENSIONS)!r})
-extensions = ["myst_nb", "katex_static", "inline_svg", "figure_sentence", "claim_anchors"]
+extensions = ["myst_nb", "katex_static", "inline_svg", "figure_sentence", "fold_labels", "claim_anchors"]
 html_math_renderer = "katex_static"
 html_theme = "basic"
 inline_svg_folder = "figures"
@@ -238,6 +238,26 @@ def test_a_cell_with_evidence_can_be_linked_to(tmp_path: Path) -> None:
     assert re.findall(r'href="(plot.html#claim-\w+)"', index) == ["plot.html#claim-l5", "plot.html#claim-l10"]
     assert sorted(set(re.findall(r'id="(claim-\w+)"', plot))) == ["claim-b5", "claim-l10", "claim-l5"]
     assert plot.index('id="claim-l5"') < plot.index("L5, L10  shown")
+
+
+def test_a_folded_cell_says_what_is_under_it(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("print(0.9**50)", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="0.005\n")]
+    cell.metadata = {"tags": ["hide-output"]}
+    _, page, warnings = build(tmp_path, GOOD, cell)
+    assert warnings == ""
+    code, summary, answer = (page.index(words) for words in ("0.9", "<summary", "0.005"))
+    assert code < summary < answer < page.index("</details>")
+    assert "Show the answer" in page and "Hide the answer" in page
+
+
+def test_a_folded_cell_may_have_a_line_of_its_own(tmp_path: Path) -> None:
+    cell = plot_cell("The line rises.")
+    cell.metadata = {"tags": ["hide-cell"], "mystnb": {"code_prompt_show": "Checked: the line rises"}}
+    _, page, warnings = build(tmp_path, GOOD, cell)
+    assert warnings == ""
+    assert re.findall(r'admonition-title">(.+?)</p>', page) == 2 * ["Checked: the line rises"]
+    assert page.index("<summary") < page.index(">draw<") < page.index("</details>")
 
 
 def test_each_mistake_is_a_warning(tmp_path: Path) -> None:
