@@ -1,8 +1,8 @@
 """Sphinx extension `fold_labels`: what stands on the line under which a part of a cell is folded.
 
 A folded output is the answer to the question above it, so its line says "Show the answer". A cell may have a
-line of its own, in its metadata: {"mystnb": {"code_prompt_show": "Checked: ..."}}; "code_prompt_hide" is that of
-the open fold, if it is to be another.
+line of its own, in its metadata: {"mystnb": {"code_prompt_show": "Checked: ..."}}; the open
+fold has "code_prompt_hide".
 """
 
 from __future__ import annotations

@@ -198,6 +198,8 @@ class Exercise(Check):
 
     oracle  the right function, called as the reader's
     draw    makes the arguments: a function of a Generator and Sizes, float64; float32 is made from it
+    names   how messages call the sizes, {"T": "S", "H": "Q"}; all four by their own letters if not given
+    close   how far a right answer may be off in float64, relative to the largest number
     """
 
     def __init__(
@@ -208,16 +210,19 @@ class Exercise(Check):
         results: Mapping[str, str],
         mistakes: Sequence[Mistake],
         fields: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+        close: float = CLOSE["float64"],
     ) -> None:
         super().__init__(call, results, mistakes, fields)
-        self.oracle, self.draw = oracle, draw
+        self.oracle, self.draw, self.close = oracle, draw, close
+        self.names = dict(names or {letter: letter for letter in getattr(draw, "letters", Sizes._fields)})
 
     def cases(self) -> Iterator[Case]:
         """The inputs, the same each time: each size in float64, then in float32."""
         rng = np.random.default_rng(20000)
         for sizes in SIZES:
             arguments = self.draw(rng, sizes)
-            letters = ", ".join(f"{name} = {size}" for name, size in sizes._asdict().items())
+            letters = ", ".join(f"{name} = {getattr(sizes, size)}" for size, name in self.names.items())
             floats = any(isinstance(one, np.ndarray) and one.dtype.kind == "f" for one in flat(arguments))
             for dtype in (np.float64, np.float32) if floats else (np.float64,):
                 yield Case(copied(arguments, dtype), f"{letters}, {np.dtype(dtype)}")
@@ -234,7 +239,7 @@ class Exercise(Check):
                 problem = met
                 break
         cases, rights = cases[: len(answers)], rights[: len(answers)]
-        good = all(agree(*pair) for pair in zip(answers, rights, strict=True))
+        good = all(agree(*pair, self.close) for pair in zip(answers, rights, strict=True))
         if good and problem is not None:
             raise problem
         if good:
@@ -242,11 +247,11 @@ class Exercise(Check):
         for mistake in self.mistakes if problem is None else ():
             made = (self.leaves(mistake.wrong(*copied(case.arguments))) for case in cases)
             with np.errstate(all="ignore"):
-                if all(agree(*pair) for pair in zip(answers, made, strict=True)):
+                if all(agree(*pair, self.close) for pair in zip(answers, made, strict=True)):
                     return looks_like(mistake)
         for case, answer, right in zip(cases, answers, rights, strict=True):
             arrays = self.arrays(answer, right, case)
-            if not agree(arrays, right):
+            if not agree(arrays, right, self.close):
                 return wrong(self._difference(arrays, right, case))
         raise AssertionError("an answer that differs nowhere")
 
@@ -271,11 +276,15 @@ class Exercise(Check):
 
     def _difference(self, answer: Sequence[np.ndarray], right: Sequence[Any], case: Case) -> str:
         """Which results are wrong, and where the first of them parts."""
-        good = [name for name, a, b in zip(self.results, answer, right, strict=True) if agree([a], [b])]
+        good = [
+            name
+            for name, a, b in zip(self.results, answer, right, strict=True)
+            if agree([a], [b], self.close)
+        ]
         name, got, want = next(
             (name, a, np.asarray(b))
             for name, a, b in zip(self.results, answer, right, strict=True)
-            if not agree([a], [b])
+            if not agree([a], [b], self.close)
         )
         head = f"{name} is not right"
         if good:
@@ -283,9 +292,9 @@ class Exercise(Check):
         if not want.shape:
             return f"{head}: {shown(got)} where {shown(want)} is right [{case.words}]."
         off = np.abs(got.astype(float) - want.astype(float))
-        limit = tolerance(want) * max(1.0, float(np.abs(want).max()))
+        limit = tolerance(want, self.close) * max(1.0, float(np.abs(want).max()))
         at = tuple(int(k) for k in np.argwhere(off > limit)[0])
-        guess = " All signs are turned round." if agree([-got], [want]) else ""
+        guess = " All signs are turned round." if agree([-got], [want], self.close) else ""
         share = f"{int((off > limit).sum())} of {off.size} numbers"
         return (
             f"{head}. {share} differ, by {float(off.max()):.2g} at most; the first is "
@@ -368,13 +377,13 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) else True
 
 
-def tolerance(right: Any) -> float:
+def tolerance(right: Any, close: float) -> float:
     """How far a right answer may be from this one, relative to its largest number."""
-    return CLOSE["float32" if np.asarray(right).dtype == np.float32 else "float64"]
+    return max(close, CLOSE["float32"]) if np.asarray(right).dtype == np.float32 else close
 
 
-def agree(answer: Sequence[Any], right: Sequence[Any]) -> bool:
-    """Whether results agree in shape and, within rounding, in every number."""
+def agree(answer: Sequence[Any], right: Sequence[Any], close: float) -> bool:
+    """Whether results agree in shape and, within rounding, in every number; NaN agrees with NaN."""
     for one, expected in zip(answer, right, strict=True):
         try:
             got, want = np.asarray(one), np.asarray(expected)
@@ -383,8 +392,9 @@ def agree(answer: Sequence[Any], right: Sequence[Any]) -> bool:
         if got.dtype.kind not in "fiub" or got.shape != want.shape:
             return False
         if want.size:
-            limit = tolerance(expected) * max(1.0, float(np.abs(want).max()))
-            if not (np.abs(got.astype(float) - want.astype(float)) <= limit).all():
+            a, b = got.astype(float), want.astype(float)
+            limit = tolerance(expected, close) * max(1.0, float(np.nanmax(np.abs(b), initial=0.0)))
+            if not ((np.abs(a - b) <= limit) | (np.isnan(a) & np.isnan(b)) | (a == b)).all():
                 return False
     return True
 

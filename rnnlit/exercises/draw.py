@@ -18,7 +18,7 @@ def normal(*names: str) -> Draw:
     def draw(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
         return tuple(rng.standard_normal(shape(letters, sizes)) for letters in names)
 
-    return draw
+    return with_letters(draw, "".join(names))
 
 
 def with_params(kind: type, blocks: int, *names: str) -> Draw:
@@ -31,7 +31,22 @@ def with_params(kind: type, blocks: int, *names: str) -> Draw:
         weights = [rng.standard_normal(shapes.get(name, (H,))) for name in fields]
         return (kind(*weights), *normal(*names)(rng, sizes))
 
+    return with_letters(draw, "".join(["I", "H", *names]))
+
+
+def with_letters(draw: Draw, letters: str) -> Draw:
+    """The drawer, with the letters of the sizes that it uses, in order: messages name these alone."""
+    draw.letters = [letter for letter in Sizes._fields if letter in letters]  # type: ignore[attr-defined]
     return draw
+
+
+def over_time(step: Callable[..., Any], params: Any, x: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """The states (T, B, H) of a cell with one state: `step`, from h, over x (T, B, I)."""
+    states = []
+    for x_t in x:
+        h = step(params, x_t, h)
+        states.append(h)
+    return np.stack(states)
 
 
 def shape(letters: str, sizes: Sizes) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from rnnlit import lstm, lstm_peephole
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
-from rnnlit.exercises.draw import reordered, with_params
+from rnnlit.exercises.draw import reordered, with_letters, with_params
 from rnnlit.exercises.drawn import Drawn, Rule
 from rnnlit.exercises.puzzle import Puzzle, Trace, Wanted
 from rnnlit.tools.functions import sigmoid
@@ -146,7 +146,7 @@ def _masked_h_only(params: Any, x: Any, h: Any, c: Any, valid: Any) -> tuple[Any
 masked_step = Exercise(
     "masked_step(params, x, h, c, valid)",
     _masked,
-    _draw_masked,
+    with_letters(_draw_masked, "BIH"),
     {"h": "B, H", "c": "B, H"},
     (
         Mistake(
@@ -589,7 +589,7 @@ def _count(params: Any) -> int:
 count_parameters = Exercise(
     "count_parameters(I, H)",
     lambda I, H: _count(lstm.init(I, H, rng=np.random.default_rng(0))),
-    lambda rng, sizes: (sizes.I, sizes.H),
+    with_letters(lambda rng, sizes: (sizes.I, sizes.H), "IH"),
     {"the number": ""},
     (
         Mistake(
