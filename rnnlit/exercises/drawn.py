@@ -99,3 +99,63 @@ class Drawn(Check):
 
 def _short(value: Any) -> str:
     return f"{value.shape}" if isinstance(value, np.ndarray) else f"{value}"
+
+
+# ---------------------------------------------------------------- weights from U(-1/sqrt(H), 1/sqrt(H))
+
+
+def drawn_weights(rng: np.random.Generator, shape: tuple[int, ...], H: int) -> np.ndarray:
+    """Numbers from U(-1/sqrt(H), 1/sqrt(H))."""
+    return rng.uniform(-(H**-0.5), H**-0.5, shape)
+
+
+def _bound(arguments: Any) -> float:
+    return float(arguments[1] ** -0.5)  # of I and H
+
+
+EVEN_WEIGHTS = (
+    Rule(
+        "a weight lies outside -1/sqrt(H) to 1/sqrt(H).",
+        lambda a, W_ih, W_hh, *b: max(np.abs(W_ih).max(), np.abs(W_hh).max()) <= 1.0001 * _bound(a),
+    ),
+    Rule(
+        "the weights do not fill -1/sqrt(H) to 1/sqrt(H) evenly.",
+        lambda a, W_ih, W_hh, *b: all(
+            abs(W.mean()) < 0.06 * _bound(a) and abs(W.std() / _bound(a) - 3**-0.5) < 0.03
+            for W in (W_ih, W_hh)
+        ),
+    ),
+)
+
+
+def weight_mistakes(init: Callable[..., Any]) -> tuple[Mistake, ...]:
+    """Mistakes of the weights; `init(I, H, rng, draw=)` is an initialisation with a draw of its own."""
+    return (
+        Mistake(
+            "all weights are the same number",
+            "Units that start alike stay alike. Draw the weights.",
+            lambda I, H, rng: init(I, H, rng, draw=lambda rng, shape, H: np.full(shape, 0.1)),
+            lambda a, W_ih, W_hh, *b: np.ptp(W_ih) == 0 or np.ptp(W_hh) == 0,
+        ),
+        Mistake(
+            "the weights are drawn from a standard normal distribution",
+            "They are about sqrt(3 H) times too large; the gates start saturated. Use "
+            "rng.uniform(-k, k, shape) with k = 1/sqrt(H).",
+            lambda I, H, rng: init(I, H, rng, draw=lambda rng, shape, H: rng.standard_normal(shape)),
+            lambda a, W_ih, W_hh, *b: 0.9 < W_hh.std() < 1.1 and np.abs(W_hh).max() > 2,
+        ),
+        Mistake(
+            "no weight is negative",
+            "rng.uniform(0, k) is half of it: rng.uniform(-k, k, shape).",
+            lambda I, H, rng: init(
+                I, H, rng, draw=lambda rng, shape, H: np.abs(drawn_weights(rng, shape, H))
+            ),
+            lambda a, W_ih, W_hh, *b: W_hh.min() >= 0 and W_ih.min() >= 0,
+        ),
+        Mistake(
+            "the weights' range is that of the inputs",
+            "k = 1/sqrt(H) for both matrices, as torch draws them, not 1/sqrt(I).",
+            lambda I, H, rng: init(I, H, rng, draw=lambda rng, shape, H: drawn_weights(rng, shape, shape[1])),
+            lambda a, W_ih, W_hh, *b: abs(W_ih.std() * (3 * a[0]) ** 0.5 - 1) < 0.05,
+        ),
+    )

@@ -18,8 +18,8 @@ import numpy as np
 from rnnlit import lstm, lstm_peephole
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
 from rnnlit.exercises.draw import reordered, with_letters, with_params
-from rnnlit.exercises.drawn import Drawn, Rule
-from rnnlit.exercises.puzzle import Puzzle, Trace, Wanted
+from rnnlit.exercises.drawn import EVEN_WEIGHTS, Drawn, Rule, drawn_weights, weight_mistakes
+from rnnlit.exercises.puzzle import Puzzle, Trace, Wanted, latch_inputs, latch_symbol, latch_wanted
 from rnnlit.tools.functions import sigmoid
 
 # ---------------------------------------------------------------- one step
@@ -488,17 +488,18 @@ def _blocks(b_ih: Any, b_hh: Any) -> list[Any]:
 
 
 def _init(
-    I: int, H: int, rng: Any, *, ones: Any = (1,), value: float = 1, both: bool = False, draw: Any = None
+    I: int,
+    H: int,
+    rng: Any,
+    *,
+    at: Any = (1,),
+    value: float = 1,
+    both: bool = False,
+    draw: Any = drawn_weights,
 ) -> Any:
     """An initialisation with a mistake in it, or with none."""
-    k = H**-0.5
-    draw = draw or (lambda rng, shape: rng.uniform(-k, k, shape))
-    b = np.where(np.isin(np.arange(4), ones), float(value), 0.0).repeat(H)
-    return draw(rng, (4 * H, I)), draw(rng, (4 * H, H)), b, b if both else 0 * b
-
-
-def _bound(arguments: Any) -> float:
-    return float(arguments[1] ** -0.5)
+    b = np.where(np.isin(np.arange(4), at), float(value), 0.0).repeat(H)
+    return draw(rng, (4 * H, I), H), draw(rng, (4 * H, H), H), b, b if both else 0 * b
 
 
 init = Drawn(
@@ -507,19 +508,9 @@ init = Drawn(
     ((30, 50), (7, 40)),
     {"weight_ih": "4H, I", "weight_hh": "4H, H", "bias_ih": "4H", "bias_hh": "4H"},
     rules=(
+        *EVEN_WEIGHTS,
         Rule(
-            "a weight lies outside -1/sqrt(H) to 1/sqrt(H).",
-            lambda a, W_ih, W_hh, *b: max(np.abs(W_ih).max(), np.abs(W_hh).max()) <= 1.0001 * _bound(a),
-        ),
-        Rule(
-            "the weights do not fill -1/sqrt(H) to 1/sqrt(H) evenly.",
-            lambda a, W_ih, W_hh, *b: all(
-                abs(W.mean()) < 0.05 * _bound(a) and abs(W.std() / _bound(a) - 3**-0.5) < 0.02
-                for W in (W_ih, W_hh)
-            ),
-        ),
-        Rule(
-            "the biases should be 1 for the forget gate and 0 for i, g and o.",
+            "the biases should sum to 1 for the forget gate and to 0 for i, g and o.",
             lambda a, W_ih, W_hh, *b: np.allclose(np.stack(_blocks(*b)), [[0], [1], [0], [0]], atol=1e-6),
         ),
     ),
@@ -527,13 +518,13 @@ init = Drawn(
         Mistake(
             "every gate has the bias 1",
             "Only the forget gate starts open: rows H to 2H of the bias.",
-            lambda I, H, rng: _init(I, H, rng, ones=(0, 1, 2, 3)),
+            lambda I, H, rng: _init(I, H, rng, at=(0, 1, 2, 3)),
             lambda a, W_ih, W_hh, *b: all(np.allclose(one, 1) for one in _blocks(*b)),
         ),
         Mistake(
             "the bias 1 stands at another block than the forget gate's",
             "The blocks are i, f, g, o: the forget gate's rows are H to 2H.",
-            lambda I, H, rng: _init(I, H, rng, ones=(2,)),
+            lambda I, H, rng: _init(I, H, rng, at=(2,)),
             lambda a, W_ih, W_hh, *b: (
                 np.allclose(_blocks(*b)[1], 0) and sum(np.allclose(one, 1) for one in _blocks(*b)) == 1
             ),
@@ -550,33 +541,7 @@ init = Drawn(
             lambda I, H, rng: _init(I, H, rng, value=0),
             lambda a, W_ih, W_hh, *b: all(np.allclose(one, 0) for one in _blocks(*b)),
         ),
-        Mistake(
-            "all weights are the same number",
-            "Units that start alike stay alike. Draw the weights.",
-            lambda I, H, rng: _init(I, H, rng, draw=lambda rng, shape: np.full(shape, 0.1)),
-            lambda a, W_ih, W_hh, *b: np.ptp(W_ih) == 0 or np.ptp(W_hh) == 0,
-        ),
-        Mistake(
-            "the weights are drawn from a standard normal distribution",
-            "They are about sqrt(3 H) times too large; the gates start saturated. Use "
-            "rng.uniform(-k, k, shape) with k = 1/sqrt(H).",
-            lambda I, H, rng: _init(I, H, rng, draw=lambda rng, shape: rng.standard_normal(shape)),
-            lambda a, W_ih, W_hh, *b: 0.9 < W_hh.std() < 1.1 and np.abs(W_hh).max() > 2,
-        ),
-        Mistake(
-            "no weight is negative",
-            "rng.uniform(0, k) is half of it: rng.uniform(-k, k, shape).",
-            lambda I, H, rng: _init(I, H, rng, draw=lambda rng, shape: rng.uniform(0, H**-0.5, shape)),
-            lambda a, W_ih, W_hh, *b: W_hh.min() >= 0 and W_ih.min() >= 0,
-        ),
-        Mistake(
-            "the weights' range is that of the inputs",
-            "k = 1/sqrt(H) for both matrices, as torch draws them, not 1/sqrt(I).",
-            lambda I, H, rng: _init(
-                I, H, rng, draw=lambda rng, shape: rng.uniform(-1, 1, shape) * shape[1] ** -0.5
-            ),
-            lambda a, W_ih, W_hh, *b: abs(W_ih.std() * (3 * a[0]) ** 0.5 - 1) < 0.05,
-        ),
+        *weight_mistakes(_init),
     ),
     praise="the weights fill -1/sqrt(H) to 1/sqrt(H) evenly, and only the forget gate has a bias, of 1.",
 )
@@ -630,32 +595,13 @@ def _one_unit(weights: dict[str, np.ndarray], x: np.ndarray) -> Trace:
     return Trace(run.h[:, 0, 0], {**gates, "c": run.c[:, 0, 0]})
 
 
-def _latch_inputs(rng: np.random.Generator) -> list[np.ndarray]:
-    short = [[0, 0], [1, 0, 0], [1, 0, -1, 0], [-1, 0, 1, 1, 0, -1, -1, 0, 1], [1] * 20 + [-1, 0]]
-    drawn = [rng.choice([-1, 0, 1], T, p=(rare, 1 - 2 * rare, rare)) for T, rare in ((60, 0.2), (1000, 0.01))]
-    return [np.array(x, dtype=float) for x in (*short, *drawn)]
-
-
-def _latch_wanted(x: np.ndarray) -> Wanted:
-    low, high, why = np.full(len(x), -0.1), np.full(len(x), 0.1), []
-    on, since = False, -1
-    for t, value in enumerate(x):
-        if value:
-            on, since = value > 0, t
-        if on:
-            low[t], high[t] = 0.5, np.inf
-        word = "on" if on else "off"
-        why.append(f"{word} since step {since + 1}" if since >= 0 else "nothing has come yet")
-    return Wanted(low, high, why)
-
-
 latch = Puzzle(
     "latch",
     PARTS,
     _one_unit,
-    _latch_inputs,
-    _latch_wanted,
-    lambda value: {1: "+1", -1: "-1", 0: "0"}[int(value)],
+    latch_inputs,
+    latch_wanted,
+    latch_symbol,
     praise="it switches on at +1, off at -1, and remembers in between, for up to {longest} steps.",
 )
 

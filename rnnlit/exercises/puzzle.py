@@ -105,3 +105,37 @@ class Puzzle:
             f"{self.output} should be {' and '.join(bounds)} ({why[t]}), and is {trace.output[t]:.3f}.\n"
             f"At that step: {inside}."
         )
+
+
+def latch_inputs(rng: np.random.Generator) -> list[np.ndarray]:
+    """Sequences of +1 (set), -1 (reset) and 0 (keep), each with a set before the first reset."""
+    short = [[0, 0], [1, 0, 0], [1, 0, -1, 0], [1, 1, 0, -1, -1, 0, 1], [1] * 20 + [-1, 0]]
+    drawn = [rng.choice([-1, 0, 1], T, p=(rare, 1 - 2 * rare, rare)) for T, rare in ((60, 0.2), (1000, 0.01))]
+    return [np.array(x, dtype=float) for x in (*short, *drawn)]
+
+
+def latch_wanted(
+    x: np.ndarray, off: tuple[float, float] = (-0.1, 0.1), before: tuple[float, float] = (-0.1, 0.1)
+) -> Wanted:
+    """At least 0.5 from a set to the next reset; `off` bounds what is after it, `before` the start."""
+    low, high, why = np.full(len(x), before[0]), np.full(len(x), before[1]), []
+    on, since = False, -1
+    for t, value in enumerate(x):
+        if value:
+            on, since = value > 0, t
+        if since >= 0:
+            low[t], high[t] = (0.5, np.inf) if on else off
+        word = "on" if on else "off"
+        why.append(f"{word} since step {since + 1}" if since >= 0 else "nothing has come yet")
+    return Wanted(low, high, why)
+
+
+def latch_symbol(value: float) -> str:
+    """+1, -1 or 0."""
+    return f"{value:+.0f}" if value else "0"
+
+
+def wanted_sign(target: np.ndarray, why: Sequence[str]) -> Wanted:
+    """At least 0.5 where the target is above 0, at most -0.5 where it is below, anything where it is 0."""
+    low = np.where(target > 0, 0.5, -np.inf)
+    return Wanted(low, np.where(target < 0, -0.5, np.inf), why)
