@@ -21,7 +21,7 @@ PAGES = sorted((ROOT / "book").glob("*.ipynb"))
 CELLS = {path.stem: list(records.cells(json.loads(path.read_text(encoding="utf-8")))) for path in PAGES}
 
 # What tells how a record was measured and is read by a test or a docstring alone: file, and where.
-WITHOUT_PAGE = {"nn_lstm.json": "tests"}
+WITHOUT_PAGE = {"nn_lstm.json": "tests", "closing.json": "tests"}
 
 
 def record(name):
@@ -315,6 +315,35 @@ def variants_and_the_loop():
     ]  # fmt: skip
     assert len(rows) == 12
     assert all(sides["loop"]["ratio"] < 1 and sides["products"]["ratio"] < 1.5 for sides in rows)
+
+
+def test_closing_compares_equals():
+    """As many parameters, the same seeds, and for each cell the rate that was best in its trial."""
+    content = record("closing")
+    groups = by(content["rows"], "name")
+    assert list(groups) == ["RNN", "LSTM, b_f = 0", "LSTM, b_f = 1", "GRU"]
+    sizes = [row["parameters"] for row in content["rows"]]
+    assert max(sizes) < 1.02 * min(sizes)
+    for name, rows in groups.items():
+        trials = content["trials"][name]
+        assert {row["rate"] for row in rows} == {float(max(trials, key=trials.get))}
+        assert len(trials) == 4 and [row["seed"] for row in rows] == [0, 1, 2]
+        assert {len(row["accuracy"]) for row in rows} == {len(content["from_distance"])}
+
+
+def test_closing_needs_a_memory_and_gates_give_it():
+    content = record("closing")
+    by_distance = {
+        name: np.mean([row["accuracy"] for row in rows], axis=0)
+        for name, rows in by(content["rows"], "name").items()
+    }
+    last = content["guesses"]["last opened"]["accuracy"]
+    far = content["from_distance"].index(41)
+    assert content["questions"][far] > 100
+    assert last[0] > 0.99 and last[far] < 1 / 3 < by_distance["RNN"][far] < 0.6
+    for name in ("LSTM, b_f = 0", "LSTM, b_f = 1", "GRU"):
+        assert by_distance[name][far] > 0.9 and by_distance[name][:far].min() > 0.97
+        assert (by_distance[name][:far] >= by_distance["RNN"][:far]).all()
 
 
 # The beginning of each sentence under a figure that is drawn from a record, and what works it out again.
