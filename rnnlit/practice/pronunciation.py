@@ -54,7 +54,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "bidirectional": PLAIN | {"bidirectional": True},
     "additive": PLAIN | {"bidirectional": True, "attention": "additive"},
     "general": PLAIN | {"bidirectional": True, "attention": "general"},
-    "dropout": PLAIN | {"bidirectional": True, "attention": "general", "dropout": 0.3},
+    "dropout": PLAIN | {"bidirectional": True, "attention": "additive", "dropout": 0.1},
 }
 
 
