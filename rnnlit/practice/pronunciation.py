@@ -138,7 +138,7 @@ def build(name: str, hidden: int, layers: int = 2, **options: Any) -> EncoderDec
 
 
 def loss_fn(model: EncoderDecoder, batch: Pairs, smoothing: float = 0.1) -> Tensor:
-    """The mean cross-entropy of a phoneme, in nats, with label smoothing (Szegedy et al. 2016, section 7)."""
+    """The mean cross-entropy of a phoneme, in nats, with label smoothing, as `cross_entropy` does it."""
     logits = model(*batch).logits
     target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
     write = shift(target, lengths)[1].to(logits.device)

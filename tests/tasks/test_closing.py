@@ -6,20 +6,19 @@ import pytest
 from rnnlit.tasks import closing
 from rnnlit.tasks.closing import CLOSING, NOTHING, OPENING, accuracy, draw, last_opened, read, texts
 
-PAIRS = dict(zip(OPENING, CLOSING, strict=True))
-
 
 def parse(text):
-    """Where marks close: {step: (kind, distance)}, by a stack; and the greatest depth."""
-    stack, found, deepest = [], {}, 0
+    """Where brackets close: {step: (kind, distance)}, by a stack; and the greatest depth."""
+    stack, found, deepest, pairs = [], {}, 0, []
     for t, letter in enumerate(text):
         if letter in OPENING:
             stack.append((letter, t))
             deepest = max(deepest, len(stack))
         elif letter in CLOSING:
-            mark, opened = stack.pop()
-            assert PAIRS[mark] == letter
-            found[t] = OPENING.index(mark), t - opened
+            bracket, opened = stack.pop()
+            pairs.append(bracket + letter)
+            found[t] = OPENING.index(bracket), t - opened
+    assert set(pairs) <= {"()", "[]", "{}"}
     return found, deepest
 
 
