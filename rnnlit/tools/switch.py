@@ -1,4 +1,4 @@
-"""Switches for code that is off unless asked for: for a comparison, or while it is new."""
+"""Switches for code that can be done without: for a comparison, or while it is new."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class Switch:
-    """Off, unless an environment variable is 1 when the package is imported."""
+    """On or off by default, unless an environment variable is 1 or 0 when the package is imported."""
 
-    def __init__(self, variable: str) -> None:
-        self.on = os.environ.get(variable) == "1"
+    def __init__(self, variable: str, on: bool = False) -> None:
+        self.on = {"1": True, "0": False}.get(os.environ.get(variable, ""), on)
 
     @contextmanager
     def set(self, on: bool) -> Iterator[None]:

@@ -5,12 +5,14 @@ import pytest
 from rnnlit.tools.switch import Switch
 
 
-@pytest.mark.parametrize("value, on", [(None, False), ("0", False), ("1", True), ("", False)])
-def test_the_environment_decides_when_it_is_made(value, on, monkeypatch):
+@pytest.mark.parametrize("default", [False, True])
+@pytest.mark.parametrize("value, on", [(None, None), ("0", False), ("1", True), ("", None)])
+def test_the_environment_decides_when_it_is_made(value, on, default, monkeypatch):
     monkeypatch.delenv("RNNLIT_SOMETHING", raising=False)
     if value is not None:
         monkeypatch.setenv("RNNLIT_SOMETHING", value)
-    assert Switch("RNNLIT_SOMETHING").on is on
+    assert Switch("RNNLIT_SOMETHING", default).on is (default if on is None else on)
+    assert Switch("RNNLIT_SOMETHING").on is bool(on)
 
 
 @pytest.mark.parametrize("value", ["0", "1"])

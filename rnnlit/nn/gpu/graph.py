@@ -8,14 +8,15 @@ are copied in and results out; `rnnlit.nn.gpu.replay` does that.
 
 Two calls have the same signature if these agree: function, shapes, dtypes, device, stream, all that is no
 tensor, which gradients are wanted, and torch's settings for products. The AFTER-th call of a signature is
-recorded, so that lengths that change with every batch cost nothing; MOST recordings are kept, those used
-last. Each holds as much memory as the call, forwards and backwards; `clear()` frees it. A new recording is
-compared with the function itself. If they disagree, or if anything fails, a RuntimeWarning says so, and calls
-of that signature run without a graph; after MANY such signatures, all calls do.
+recorded, so that lengths that change with every batch cost nothing. MOST recordings are kept; one gives way
+to another signature when IDLE calls have not needed it, so that lengths in turn don't record each other away.
+Each holds as much memory as the call, forwards and backwards; `clear()` frees it. A new recording is compared
+with the function itself. If they disagree, or if anything fails, a RuntimeWarning says so, and calls of that
+signature run without a graph; after MANY such signatures, all calls do.
 
-Graphs are used after RNNLIT_GRAPHS=1 in the environment, or inside `with GRAPHS.set(True):`; not by
-themselves, for they have not run on a GPU yet. There are none on other devices, where torch is already
-capturing a graph, and for subclasses of Tensor.
+Graphs are used on CUDA, but for RNNLIT_GRAPHS=0 in the environment or inside of `with GRAPHS.set(False):`.
+There are none on other devices, nor on an AMD GPU without RNNLIT_GRAPHS=1; where torch is already capturing a
+graph; and for subclasses of Tensor.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ from rnnlit.tools.switch import Switch
 
 AFTER = 3  # calls of one signature before it is worth its memory
 MOST = 4  # recordings
+IDLE = 256  # calls that a recording outlives without being used, once another one wants its place
 COUNTED = 64  # signatures whose calls are counted
 MANY = 8  # signatures that failed: then something is wrong with graphs as such
 
-GRAPHS = Switch("RNNLIT_GRAPHS")
+GRAPHS = Switch("RNNLIT_GRAPHS", on=torch.version.hip is None)
+capturing = RLock()  # torch allows one capture at a time in a process
 
 
 def capture(run: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
@@ -51,7 +54,7 @@ def capture(run: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
         run()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with capturing, torch.cuda.graph(graph, capture_error_mode="thread_local"):
         results = run()
     return results, graph.replay
 
@@ -64,6 +67,7 @@ class Graphs:
         self.counts: OrderedDict[Hashable, int] = OrderedDict()
         self.recordings: OrderedDict[Hashable, Recording] = OrderedDict()
         self.refused: set[Hashable] = set()
+        self.calls = 0
 
     def apply(self, function: Any, *inputs: Any) -> Any:
         """function.apply(*inputs), replayed if calls of its signature have come often."""
@@ -91,14 +95,21 @@ class Graphs:
         needs = tuple(torch.is_grad_enabled() and isinstance(x, Tensor) and x.requires_grad for x in inputs)
         key = function, needs, tuple(_signature(x) for x in inputs), settings(self.device)
         with self.lock:
+            self.calls += 1
             if key in self.refused:
                 return None
-            if key not in self.recordings and not self._often(key):
+            if key not in self.recordings and not (self._often(key) and self._has_room()):
                 return None
             if key not in self.recordings and not self._record(key, function, inputs, needs):
                 return None
             self.recordings.move_to_end(key)
+            self.recordings[key].used = self.calls
             return self.recordings[key]
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more, or the one that was used longest ago can go."""
+        oldest = next(iter(self.recordings.values()), None)
+        return oldest is None or len(self.recordings) < MOST or self.calls - oldest.used > IDLE
 
     def _often(self, key: Hashable) -> bool:
         self.counts[key] = self.counts.get(key, 0) + 1

@@ -61,7 +61,7 @@ class Recording:
         refuse: Callable[[Exception], None],
     ) -> None:
         self.function, self.needs, self.capture, self.refuse = function, needs, capture, refuse
-        self.lock, self.broken = RLock(), False
+        self.lock, self.broken, self.used = RLock(), False, 0  # used: by the caller, who notes when
         self.calls = self.current = 0  # number of forward passes, and of the one whose results are in memory
         self.backwards: dict[tuple[bool, ...], _Backward] = {}
         with torch.inference_mode(False):  # or these would be of no use outside of it

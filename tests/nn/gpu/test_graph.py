@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rnnlit.nn.gpu import graph, replay
-from rnnlit.nn.gpu.graph import AFTER, COUNTED, GRAPHS, MANY, MOST, Graphs
+from rnnlit.nn.gpu.graph import AFTER, COUNTED, GRAPHS, IDLE, MANY, MOST, Graphs
 from rnnlit.nn.scan import gru, lstm, rnn
 from rnnlit.nn.scan.lstm import ScanLSTM
 
@@ -306,7 +306,8 @@ def test_a_signature_is_recorded_when_it_has_come_often(graphs):
     assert graphs.capture.captured == 2
 
 
-def test_another_signature_has_a_graph_of_its_own(graphs):
+def test_another_signature_has_a_graph_of_its_own(graphs, monkeypatch):
+    monkeypatch.setattr(graph, "IDLE", 0)
     x, w = leaf(B, H), leaf(H)
     calls = [
         (2.0, x, w),
@@ -337,7 +338,8 @@ def test_settings_of_products_are_part_of_the_signature(graphs):
         torch.use_deterministic_algorithms(before)
 
 
-def test_the_graph_that_was_used_longest_ago_goes_and_gives_its_memory_back(graphs):
+def test_the_graph_that_was_used_longest_ago_goes_and_gives_its_memory_back(graphs, monkeypatch):
+    monkeypatch.setattr(graph, "IDLE", 0)
     function, draw = CALLS["cube"]
     kinds = [[float(k), *draw(0)[1:]] for k in range(MOST + 1)]
     for inputs in kinds[:MOST]:
@@ -350,6 +352,25 @@ def test_the_graph_that_was_used_longest_ago_goes_and_gives_its_memory_back(grap
     gc.collect()
     assert gone() is None and stays() is not None
     assert [key[2][0] for key in graphs.recordings] == [2.0, 3.0, 0.0, 4.0]
+
+
+def test_signatures_in_turn_do_not_record_each_other_away(graphs):
+    """The first ones stay while they are used; when they no longer are, the others get their places."""
+    kinds = [[float(k), *CALLS["cube"][1](0)[1:]] for k in range(2 * MOST)]
+    for _ in range(20):
+        for inputs in kinds:
+            graphs.apply(Cube, *inputs)
+    assert graphs.capture.captured == MOST
+    assert {key[2][0] for key in graphs.recordings} == {float(k) for k in range(MOST)}
+    later = kinds[MOST:]
+    for k in range(IDLE - 2 * MOST):
+        graphs.apply(Cube, *later[k % MOST])
+    assert graphs.capture.captured == MOST
+    for _ in range(4):
+        for inputs in later:
+            graphs.apply(Cube, *inputs)
+    assert graphs.capture.captured == 2 * MOST
+    assert {key[2][0] for key in graphs.recordings} == {float(k) for k in range(MOST, 2 * MOST)}
 
 
 def test_a_graph_that_had_to_go_still_serves_the_backward_pass_that_waits_for_it(graphs):
