@@ -1,7 +1,11 @@
 """Which code runs a scan on a GPU.   T steps, B batch, I inputs, H hidden; blocks i f g o.
 
-The fused kernels are used after RNNLIT_TRITON=1 in the environment, or inside `with TRITON.set(True):`; CUDA
-graphs see `rnnlit.nn.gpu.graph`. Without either, the scan of `rnnlit.nn.scan` runs as it is.
+The fused kernels are used on CUDA, but for RNNLIT_TRITON=0 in the environment or inside of
+`with TRITON.set(False):`; CUDA graphs see `rnnlit.nn.gpu.graph`. Without either, the scan of `rnnlit.nn.scan`
+runs as it is. On an AMD GPU, which torch calls CUDA too, nothing has run yet; RNNLIT_TRITON=1 tries it there.
+
+The first call in each dtype waits until triton has built the kernels and a small sample has been compared;
+triton keeps what it has built on disk. Where that fails a RuntimeWarning says so, once in a process.
 """
 
 from __future__ import annotations
@@ -18,8 +22,12 @@ from rnnlit.nn.gpu.replay import ROUNDING
 from rnnlit.nn.scan import loop, lstm
 from rnnlit.tools.switch import Switch
 
-TRITON = Switch("RNNLIT_TRITON")
-tried: dict[tuple[torch.device, torch.dtype], bool] = {}
+MOST_NORMED = 2048  # units with layer normalisation: a program of the kernels has them all at hand
+# How far the kernels may be from the equations. With TF32, a product of float32 keeps 11 bits.
+CLOSE = ROUNDING | {torch.float32: 5e-3}
+
+TRITON = Switch("RNNLIT_TRITON", on=torch.version.hip is None)
+tried: dict[tuple[torch.device, torch.dtype, bool], bool] = {}
 
 
 def run(scan: Any, keeps: bool, inputs: Any) -> Any:
@@ -30,30 +38,38 @@ def run(scan: Any, keeps: bool, inputs: Any) -> Any:
 
 
 def fusable(inputs: Any) -> bool:
-    """Whether the fused kernels are asked for, can run this scan, and work here."""
+    """Whether the fused kernels are on, can run this scan, and work here."""
     if not TRITON.on or not isinstance(inputs, lstm.Inputs):
         return False
-    return suits(inputs) and works(inputs.weight_hh.device, inputs.weight_hh.dtype)
+    weight = inputs.weight_hh
+    return suits(inputs) and works(weight.device, weight.dtype, normed(inputs))
 
 
 def suits(inputs: lstm.Inputs) -> bool:
-    """Whether the kernels can do it: no normalisation, one dtype, one device, no empty tensor."""
+    """Whether the kernels can do it: one dtype, one device, nothing empty; with norms not too many units."""
     weight, tensors = inputs.weight_hh, [x for x in inputs if x is not None]
-    normed = any(gain is not None for gain in (inputs.gain_x, inputs.gain_h, inputs.gain_c))
     alike = all(x.dtype == weight.dtype and x.device == weight.device and x.numel() for x in tensors)
-    return alike and not normed and weight.dtype in ROUNDING
+    fits = not normed(inputs) or weight.shape[1] <= MOST_NORMED
+    return alike and fits and weight.dtype in ROUNDING
 
 
-def works(device: torch.device, dtype: torch.dtype) -> bool:
+def normed(inputs: lstm.Inputs) -> bool:
+    """Whether a step has layer normalisation, whose kernels have all units of a sequence in one program."""
+    return inputs.gain_h is not None or inputs.gain_c is not None
+
+
+def works(device: torch.device, dtype: torch.dtype, normed: bool = False) -> bool:
     """Whether triton is there, builds the kernels here, and they compute an LSTM; tried once.
 
     Triton needs a C compiler beside it, for one. A RuntimeWarning says what went wrong.
     """
-    if (device, dtype) not in tried:
+    kind = device, dtype, normed
+    if kind not in tried:
         if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
             return False  # a comparison waits for the GPU, and that would end the capture
-        tried[device, dtype] = find_spec("triton") is not None and _agrees(device, dtype)
-    return tried[device, dtype]
+        tried[kind] = False  # also where a warning is an error: the next call goes on without
+        tried[kind] = find_spec("triton") is not None and _agrees(*kind)
+    return tried[kind]
 
 
 def _fused() -> Any:
@@ -63,20 +79,21 @@ def _fused() -> Any:
     return lstm
 
 
-def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
+def _agrees(device: torch.device, dtype: torch.dtype, normed: bool) -> bool:
     """Compare the kernels with the equations on a small sample with every option, gradients too."""
     try:
-        wrong = _off_by(device, dtype)
-        if not wrong <= ROUNDING[dtype]:
+        wrong = _off_by(device, dtype, normed)
+        if not wrong <= CLOSE[dtype]:
             raise RuntimeError(f"what they compute is off by {wrong:.1e}")
     except Exception as problem:  # whatever it is, the scan can do without
         what = f"no fused kernels for an LSTM's scan on {device} in {dtype}, which is slower without"
-        warnings.warn(f"{what}: {type(problem).__name__}: {problem}", RuntimeWarning, stacklevel=2)
+        problem_ = f"{type(problem).__name__}: {problem}"
+        warnings.warn(f"{what} (RNNLIT_TRITON=0 asks for none): {problem_}", RuntimeWarning, stacklevel=2)
         return False
     return True
 
 
-def _off_by(device: torch.device, dtype: torch.dtype) -> float:
+def _off_by(device: torch.device, dtype: torch.dtype, normed: bool) -> float:
     """The largest difference of states and gradients, relative to the largest number of each array."""
     T, B, I, H = 2, 3, 4, 5
     generator = torch.Generator("cpu").manual_seed(0)
@@ -85,12 +102,14 @@ def _off_by(device: torch.device, dtype: torch.dtype) -> float:
         return torch.rand(shape, generator=generator, device="cpu").to(device, dtype)
 
     first = draw(T, B, I), draw(4 * H, I), draw(4 * H, H), draw(4 * H), draw(B, H), draw(B, H)
-    sample = lstm.Inputs(*first, *(draw(T, B, H) for _ in range(4)), draw(3, H))  # type: ignore[call-arg]
+    norms = [4 * H] * 3 + [H] * 2 if normed else []  # gain_x, and gain and shift of norm_h and norm_c
+    options = *(draw(T, B, H) for _ in range(4)), draw(3, H), *(draw(n) for n in norms)
+    sample = lstm.Inputs(*first, *options)
     found: list[list[Tensor]] = []
     with torch.inference_mode(False), torch.enable_grad():
         for kind in (dtype, torch.float64):
             inputs = lstm.Inputs._make(x if x is None else x.to(kind, copy=True) for x in sample)
-            leaves = [x for x in (*inputs[:6], inputs.peephole) if x is not None]  # masks are constants
+            leaves = [x for x in (*inputs[:6], *inputs[10:]) if x is not None]  # masks are constants
             for leaf in leaves:
                 leaf.requires_grad_()
             with torch.cuda.device_of(inputs.x):

@@ -1,6 +1,9 @@
 """What surrounds the product in a step of an LSTM, as Triton kernels.   B batch, H hidden; blocks i f g o.
 
-Reference: `rnnlit.nn.scan.lstm`, without layer normalisation; `rnnlit.nn.gpu.lstm` is its loop.
+Reference: `rnnlit.nn.scan.lstm`; `rnnlit.nn.gpu.lstm` is its loop.
+
+A program has `block` units of one sequence. With layer normalisation, whose means are over all units, one
+program has them all.
 
 All is computed in float32, or in float64 if that is the dtype, however the arrays are stored. This module
 needs triton, which the CUDA builds of torch bring. Without a GPU its interpreter runs the kernels, slowly:
@@ -16,7 +19,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from rnnlit.nn.scan import steps
+
 BLOCK = 256  # units of one program, at most
+EPS = tl.constexpr(steps.EPS)
 
 
 @triton.jit
@@ -46,8 +52,53 @@ def _mix(keep, old, new):
 
 
 @triton.jit
+def _add(a, b):
+    return a + b
+
+
+@triton.jit
+def _sum(a):
+    """The sum over all units, where those that are not inside are zero."""
+    return tl.reduce(a, 0, _add)  # tl.sum belongs to the interpreter or the compiler, whichever came first
+
+
+@triton.jit
+def _normed(a, inside, H):
+    """(a - mean) / sqrt(variance + eps) over H units, and its 1 / sqrt(variance + eps)."""
+    a = tl.where(inside, a - _sum(a) / H, 0.0)
+    scale = 1.0 / tl.sqrt(_sum(a * a) / H + EPS)
+    return a * scale, scale
+
+
+@triton.jit
+def _normed_blocks(i, f, g, o, inside, H):
+    """The same over the 4H numbers of the blocks i f g o."""
+    mean = _sum(i + f + g + o) / (4 * H)
+    i, f = tl.where(inside, i - mean, 0.0), tl.where(inside, f - mean, 0.0)
+    g, o = tl.where(inside, g - mean, 0.0), tl.where(inside, o - mean, 0.0)
+    scale = 1.0 / tl.sqrt(_sum(i * i + f * f + g * g + o * o) / (4 * H) + EPS)
+    return i * scale, f * scale, g * scale, o * scale, scale
+
+
+@triton.jit
+def _load_blocks(array, at, inside, H, wide: tl.constexpr):
+    """The blocks i f g o of a row or of a vector (4H,)."""
+    i, f = _load(array, at, inside, wide), _load(array, at + H, inside, wide)
+    g, o = _load(array, at + 2 * H, inside, wide), _load(array, at + 3 * H, inside, wide)
+    return i, f, g, o
+
+
+@triton.jit
+def _store_blocks(array, at, i, f, g, o, inside, H):
+    tl.store(array + at, i, mask=inside)
+    tl.store(array + at + H, f, mask=inside)
+    tl.store(array + at + 2 * H, g, mask=inside)
+    tl.store(array + at + 3 * H, o, mask=inside)
+
+
+@triton.jit
 def forward_step(
-    sums,  # (B, 4H) W_ih x + b + W_hh (m_h h_{t-1})
+    sums,  # (B, 4H) W_ih x + b + W_hh (m_h h_{t-1}), without the product where there is a gain_h
     gates,  # (B, 4H) takes i f g o; may be the same memory
     cell,  # (B, H) c_{t-1} in the wide dtype, becomes c_t
     old_h,  # (B, H)
@@ -60,6 +111,11 @@ def forward_step(
     keep_h,
     keep_c,
     peephole,  # (3, H)
+    product,  # (B, 4H) W_hh (m_h h_{t-1})
+    gain_h,  # (4H,)
+    shift_h,
+    gain_c,  # (H,)
+    shift_c,
     H,
     block: tl.constexpr,
     wide: tl.constexpr,
@@ -69,9 +125,16 @@ def forward_step(
     unit = tl.program_id(1) * block + tl.arange(0, block)
     inside = unit < H
     at, gate = row * H + unit, row * 4 * H + unit
-    i, f = _load(sums, gate, inside, wide), _load(sums, gate + H, inside, wide)
-    g, o = _load(sums, gate + 2 * H, inside, wide), _load(sums, gate + 3 * H, inside, wide)
+    i, f, g, o = _load_blocks(sums, gate, inside, H, wide)
     old_c = _load(cell, at, inside, wide)
+    # a = sums + norm_h(W_hh (m_h h_{t-1}))
+    if gain_h is not None:
+        r_i, r_f, r_g, r_o = _load_blocks(product, gate, inside, H, wide)
+        r_i, r_f, r_g, r_o, _ = _normed_blocks(r_i, r_f, r_g, r_o, inside, H)
+        g_i, g_f, g_g, g_o = _load_blocks(gain_h, unit, inside, H, wide)
+        s_i, s_f, s_g, s_o = _load_blocks(shift_h, unit, inside, H, wide)
+        i, f = i + (g_i * r_i + s_i), f + (g_f * r_f + s_f)
+        g, o = g + (g_g * r_g + s_g), o + (g_o * r_o + s_o)
     # i, f = sigma(a_i + p_i c, a_f + p_f c)    g = tanh(a_g)
     if peephole is not None:
         i += _load(peephole, unit, inside, wide) * old_c
@@ -87,14 +150,15 @@ def forward_step(
         o += _load(peephole, unit + 2 * H, inside, wide) * new
     o = _sigmoid(o)
     if gates is not None:
-        tl.store(gates + gate, i, mask=inside)
-        tl.store(gates + gate + H, f, mask=inside)
-        tl.store(gates + gate + 2 * H, g, mask=inside)
-        tl.store(gates + gate + 3 * H, o, mask=inside)
+        _store_blocks(gates, gate, i, f, g, o, inside, H)
     if new_c is not None:
         tl.store(new_c + at, new, mask=inside)
-    # h_t = k_h h + (1 - k_h) o tanh(c')    c_t = k_c c + (1 - k_c) c'
-    out = o * _tanh(new)
+    # h_t = k_h h + (1 - k_h) o tanh(norm_c(c'))    c_t = k_c c + (1 - k_c) c'
+    read = new
+    if gain_c is not None:
+        read, _ = _normed(new, inside, H)
+        read = _load(gain_c, unit, inside, wide) * read + _load(shift_c, unit, inside, wide)
+    out = o * _tanh(read)
     if keep_c is not None:
         new = _mix(_load(keep_c, at, inside, wide), old_c, new)
     if keep_h is not None:
@@ -122,6 +186,12 @@ def backward_step(
     keep_h,
     keep_c,
     peephole,
+    product,  # (B, 4H) W_hh (m_h h_{t-1})
+    dproduct,  # (B, 4H) takes its gradient
+    slope,  # (B, H) takes the gradient of norm_c(c')
+    gain_h,
+    gain_c,
+    shift_c,
     H,
     block: tl.constexpr,
     wide: tl.constexpr,
@@ -131,9 +201,12 @@ def backward_step(
     unit = tl.program_id(1) * block + tl.arange(0, block)
     inside = unit < H
     at, gate = row * H + unit, row * 4 * H + unit
-    i, f = _load(gates, gate, inside, wide), _load(gates, gate + H, inside, wide)
-    g, o = _load(gates, gate + 2 * H, inside, wide), _load(gates, gate + 3 * H, inside, wide)
-    old, tanh_c = _load(old_c, at, inside, wide), _tanh(_load(new_c, at, inside, wide))
+    i, f, g, o = _load_blocks(gates, gate, inside, H, wide)
+    old, read = _load(old_c, at, inside, wide), _load(new_c, at, inside, wide)
+    if gain_c is not None:
+        normed_c, scale_c = _normed(read, inside, H)
+        read = _load(gain_c, unit, inside, wide) * normed_c + _load(shift_c, unit, inside, wide)
+    tanh_c = _tanh(read)
     dh, dcell = _load(dmasked_h, at, inside, wide), _load(dc, at, inside, wide)
     # dh_t and dc_t, with what comes from outside and what zoneout kept
     if mask_h is not None:
@@ -151,10 +224,16 @@ def backward_step(
     if keep_c is not None:
         kept_c = dcell * _load(keep_c, at, inside, wide)
         dcell -= kept_c
-    # do = dh (1 - k_h) tanh(c') o (1 - o)
+    # do = dh (1 - k_h) tanh(norm_c(c')) o (1 - o)
     do = dh * tanh_c * o * (1.0 - o)
-    # dc' = (1 - k_c) dc + dh (1 - k_h) o (1 - tanh(c')^2) + p_o do
-    dcell += dh * o * (1.0 - tanh_c * tanh_c)
+    # dc' = (1 - k_c) dc + norm_c'(dh (1 - k_h) o (1 - tanh(norm_c(c'))^2)) + p_o do
+    dread = dh * o * (1.0 - tanh_c * tanh_c)
+    if gain_c is not None:
+        tl.store(slope + at, dread, mask=inside)
+        dread *= _load(gain_c, unit, inside, wide)
+        of_scale = _sum(dread * normed_c) / H
+        dread = scale_c * (dread - _sum(dread) / H - normed_c * of_scale)
+    dcell += dread
     if peephole is not None:
         dcell += _load(peephole, unit + 2 * H, inside, wide) * do
     # di, df, dg = dc' m_g g i (1 - i), dc' c_{t-1} f (1 - f), dc' m_g i (1 - g^2)
@@ -171,20 +250,29 @@ def backward_step(
     if keep_c is not None:
         dcell += kept_c
     tl.store(dc + at, dcell, mask=inside)
-    tl.store(da + gate, di, mask=inside)
-    tl.store(da + gate + H, df, mask=inside)
-    tl.store(da + gate + 2 * H, dg, mask=inside)
-    tl.store(da + gate + 3 * H, do, mask=inside)
+    _store_blocks(da, gate, di, df, dg, do, inside, H)
+    # the gradient of W_hh (m_h h_{t-1}) is norm_h'(da)
+    if gain_h is not None:
+        r_i, r_f, r_g, r_o = _load_blocks(product, gate, inside, H, wide)
+        r_i, r_f, r_g, r_o, scale = _normed_blocks(r_i, r_f, r_g, r_o, inside, H)
+        g_i, g_f, g_g, g_o = _load_blocks(gain_h, unit, inside, H, wide)
+        di, df, dg, do = g_i * di, g_f * df, g_g * dg, g_o * do
+        mean = _sum(di + df + dg + do) / (4 * H)
+        of_scale = _sum(r_i * di + r_f * df + r_g * dg + r_o * do) / (4 * H)
+        di, df = scale * (di - mean - r_i * of_scale), scale * (df - mean - r_f * of_scale)
+        dg, do = scale * (dg - mean - r_g * of_scale), scale * (do - mean - r_o * of_scale)
+        _store_blocks(dproduct, gate, di, df, dg, do, inside, H)
 
 
-def launcher(kernel: Any, B: int, H: int, dtype: torch.dtype) -> Any:
-    """A function that runs a kernel on all units, given the arrays."""
-    block = min(BLOCK, triton.next_power_of_2(H))
+def launcher(kernel: Any, B: int, H: int, dtype: torch.dtype, normed: bool) -> Any:
+    """A function that runs a kernel on all units, given the arrays; normed: one program for a sequence."""
+    block = triton.next_power_of_2(H) if normed else min(BLOCK, triton.next_power_of_2(H))
     program = kernel[(B, triton.cdiv(H, block))]
     kind = tl.float64 if dtype == torch.float64 else tl.float32
+    warps = min(16, max(4, block // 128))
 
     def run(*arrays: Tensor | None) -> None:
-        program(*arrays, H, block, kind)
+        program(*arrays, H, block, kind, num_warps=warps)
 
     return run
 

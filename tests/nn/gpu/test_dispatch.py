@@ -1,7 +1,9 @@
 """Which code runs a scan on a GPU, and that all give the same. The oracle is the scan on the CPU."""
 
+import copy
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -92,9 +94,12 @@ def scan_inputs(dtype=torch.float64, **options):
     [
         ({}, True),
         ({"mask_h": (1, B, H), "keep_c": (1, 1, 1), "peephole": (3, H), "bias": None}, True),
-        ({"gain_x": (4 * H,)}, False),
-        ({"gain_h": (4 * H,), "shift_h": (4 * H,)}, False),
-        ({"gain_c": (H,), "shift_c": (H,)}, False),
+        ({"gain_x": (4 * H,)}, True),
+        ({"gain_h": (4 * H,), "shift_h": (4 * H,)}, True),
+        ({"gain_c": (H,), "shift_c": (H,)}, True),
+        ({"weight_hh": (4 * 2048, 2048), "gain_c": (2048,), "shift_c": (2048,)}, True),
+        ({"weight_hh": (4 * 2049, 2049), "gain_h": (4 * 2049,), "shift_h": (4 * 2049,)}, False),
+        ({"weight_hh": (4 * 2049, 2049), "gain_x": (4 * 2049,)}, True),
         ({"h0": (0, H), "c0": (0, H), "x": (T, 0, I)}, False),
         ({"dtype": torch.float32}, True),
         ({"dtype": torch.complex64}, False),
@@ -106,14 +111,14 @@ def scan_inputs(dtype=torch.float64, **options):
 def test_what_the_kernels_have(change, suits):
     dtype = change.get("dtype", torch.float64)
     options = {
-        name: torch.ones(value, dtype=dtype) if type(value) is tuple else value
+        name: torch.ones((), dtype=dtype).expand(value) if type(value) is tuple else value
         for name, value in change.items()
         if name != "dtype"
     }
     assert dispatch.suits(scan_inputs(dtype, **options)) is suits
 
 
-def test_the_kernels_are_for_an_lstm_that_asks_for_them(monkeypatch):
+def test_the_kernels_are_for_an_lstm_unless_they_are_off(monkeypatch):
     monkeypatch.setattr(dispatch, "works", lambda *_: True)
     inputs = scan_inputs()
     assert dispatch.fusable(inputs)
@@ -122,12 +127,13 @@ def test_the_kernels_are_for_an_lstm_that_asks_for_them(monkeypatch):
         assert not dispatch.fusable(inputs)
 
 
+@pytest.mark.parametrize("normed", [False, True], ids=["plain", "normed"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_kernels_are_found_to_work(dtype, interpreted):
+def test_the_kernels_are_found_to_work(dtype, normed, interpreted):
     for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
         dispatch.tried.clear()
         with mode():
-            assert dispatch.works(torch.device("cpu"), dtype)
+            assert dispatch.works(torch.device("cpu"), dtype, normed)
 
 
 @pytest.mark.parametrize("factor, said", [(1.01, r"[0-9.]+e-02"), (torch.nan, "nan")])
@@ -151,9 +157,15 @@ def test_kernels_that_cannot_be_built_are_said_once_and_not_used(monkeypatch):
 
     monkeypatch.setattr(dispatch, "_fused", fails)
     monkeypatch.setattr(dispatch, "find_spec", lambda name: name)
-    with pytest.warns(RuntimeWarning, match="slower without: RuntimeError: Failed to find C compiler"):
+    said = r"slower without \(RNNLIT_TRITON=0 asks for none\): RuntimeError: Failed to find C compiler"
+    with pytest.warns(RuntimeWarning, match=said):
         assert not dispatch.works(torch.device("cpu"), torch.float32)
     assert not dispatch.works(torch.device("cpu"), torch.float32)  # without a word
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match=said):
+            dispatch.works(torch.device("cpu"), torch.float64)
+        assert not dispatch.works(torch.device("cpu"), torch.float64)
 
 
 def test_without_triton_nothing_is_said(monkeypatch):
@@ -238,7 +250,8 @@ def test_a_scan_on_a_gpu_is_the_scan_on_the_cpu(scan, normed, kernels, graphs, m
 def test_a_gpu_has_the_kernels():
     needs_triton()
     for dtype in DTYPES:
-        assert dispatch.works(torch.device("cuda", 0), dtype)
+        for normed in (False, True):
+            assert dispatch.works(torch.device("cuda", 0), dtype, normed)
 
 
 @needs_gpu
@@ -259,6 +272,66 @@ def test_the_directions_of_a_layer_share_a_graph_and_train_as_on_the_cpu():
     for one, other in zip(there.parameters(), ours.parameters(), strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-8)
     assert [key[2][1][0] for key in graph.ON_CUDA.recordings] == [(T, B, I), (T, B, 2 * H)]  # of their x
+
+
+@needs_gpu
+@pytest.mark.parametrize("options", [{"zoneout": 0.1, "recurrent_dropout": 0.3}, {"layer_norm": True}])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_replay_is_the_call_bit_for_bit(options, dtype):
+    """Or a run that resumes, and calls before it replays, would not go on as it was."""
+    layer = nn.LSTM(I, H, **options).to("cuda", dtype)
+    x = torch.randn(T, B, I, device="cuda", dtype=dtype)
+    found = []
+    for _ in range(graph.AFTER + 2):
+        generator = torch.Generator("cuda").manual_seed(1)
+        output, (_, c) = layer(x, generator=generator)
+        gradients = torch.autograd.grad(output.square().sum() + c.sum(), list(layer.parameters()))
+        found.append([output, c, *gradients])
+    assert len(graph.ON_CUDA.recordings) == 1
+    for later in found[1:]:
+        for one, other in zip(found[0], later, strict=True):
+            assert torch.equal(one, other)
+
+
+@needs_gpu
+def test_threads_share_a_gpu():
+    """Each thread trains its own layer on a stream of its own; all find the CPU's parameters."""
+
+    def train(layer, device):
+        x = tensors((T, B, I))[0].to(device)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+        for _ in range(3 * graph.AFTER):
+            optimizer.zero_grad()
+            layer(x)[0].square().sum().backward()
+            optimizer.step()
+
+    def in_a_thread(layer):
+        with torch.cuda.stream(torch.cuda.Stream()):
+            train(layer, "cuda")
+            torch.cuda.current_stream().synchronize()
+
+    wanted = [nn.LSTM(I, H, layer_norm=n, peephole=not n, dtype=torch.float64) for n in (True, False)]
+    layers = [copy.deepcopy(one).cuda() for one in wanted * 2]
+    torch.cuda.synchronize()
+    with ThreadPoolExecutor(len(layers)) as pool:
+        list(pool.map(in_a_thread, layers))
+    for one in wanted:
+        train(one, "cpu")
+    for ours, theirs in zip(layers, wanted * 2, strict=True):
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(mine.cpu(), other, rtol=1e-8, atol=1e-8)
+
+
+@needs_gpu
+def test_autocast_around_a_layer_changes_nothing():
+    layer = nn.LSTM(I, H, zoneout=0.1).cuda().eval()
+    x = torch.randn(T, B, I, device="cuda")
+    wanted = layer(x)[0]
+    for _ in range(graph.AFTER + 1):
+        with torch.autocast("cuda", torch.bfloat16):
+            output = layer(x)[0]
+        assert output.dtype == torch.float32
+        torch.testing.assert_close(output, wanted)
 
 
 @needs_gpu
@@ -286,7 +359,10 @@ def test_these_tests_know_whether_triton_is_there():
     assert load()
 
 
-def test_nobody_gets_what_was_not_asked_for():
-    program = "from rnnlit.nn.gpu.dispatch import TRITON, graph; print(graph.GRAPHS.on, TRITON.on)"
+@pytest.mark.parametrize("triton, graphs", [(None, None), ("0", None), (None, "0"), ("1", "1")])
+def test_both_are_on_unless_the_environment_says_0(triton, graphs, monkeypatch):
+    for name, value in (("RNNLIT_TRITON", triton), ("RNNLIT_GRAPHS", graphs)):
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    program = "from rnnlit.nn.gpu.dispatch import TRITON, graph; print(TRITON.on, graph.GRAPHS.on)"
     answer = run([sys.executable, "-c", program])
-    assert answer.stdout.split() == ["False", "False"], answer.stderr
+    assert answer.stdout.split() == [str(triton != "0"), str(graphs != "0")], answer.stderr

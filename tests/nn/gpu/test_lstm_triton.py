@@ -21,7 +21,17 @@ from tests.tolerances import TOLERANCE
 
 B, T, I, H = 3, 5, 7, 11  # no power of two: the last block of a kernel is never full
 OPTIONS = ["mask_h", "mask_g", "keep_h", "keep_c", "peephole"]
-CHOICES = [(), *[(name,) for name in OPTIONS], tuple(OPTIONS)]
+NORMS = {"gain_x": 4, "gain_h": 4, "shift_h": 4, "gain_c": 1, "shift_c": 1}  # parameters, in H
+EVERY = [*OPTIONS, *NORMS]
+NORM_X, NORM_H, NORM_C = ("gain_x",), ("gain_h", "shift_h"), ("gain_c", "shift_c")
+CHOICES = [
+    (),
+    *[(name,) for name in OPTIONS],
+    tuple(OPTIONS),
+    *(NORM_X, NORM_H, NORM_C),
+    tuple(NORMS),
+    tuple(EVERY),
+]
 DTYPES = {
     torch.float64: TOLERANCE[np.float64],
     torch.float32: TOLERANCE[np.float32],
@@ -89,7 +99,9 @@ class Scan:
 def scan_inputs(sums, weight_hh, h0, c0, *options):
     """The inputs of a scan with these sums: they are its x, and the input weights are 1."""
     eye = torch.eye(len(weight_hh), dtype=weight_hh.dtype)
-    return Inputs(sums, eye, weight_hh, None, h0, c0, *options)
+    gain_x = options[5] if len(options) > 5 else None
+    bias = None if gain_x is None else 0.5 * gain_x  # the shift of that norm
+    return Inputs(sums, eye, weight_hh, bias, h0, c0, *options)
 
 
 def in_torch(*inputs):
@@ -97,7 +109,7 @@ def in_torch(*inputs):
 
 
 def draw(chosen=(), dtype=torch.float64, seed=0, steps=T, hidden=H):
-    """Of a scan: the sums, the weight, h0, c0, and the five options."""
+    """Of a scan: the sums, the weight, h0, c0, the five options, and those of the norms."""
     g = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -111,9 +123,9 @@ def draw(chosen=(), dtype=torch.float64, seed=0, steps=T, hidden=H):
 
     weight = (normal(4 * hidden, hidden) / hidden**0.5).detach().requires_grad_()
     tensors = [normal(steps, B, 4 * hidden), weight, normal(B, hidden), normal(B, hidden)]
-    every = mask(1), mask(steps), mix(steps), mix(1), normal(3, hidden)
-    options = [value if name in chosen else None for name, value in zip(OPTIONS, every, strict=True)]
-    return [*tensors, *options]
+    every = [mask(1), mask(steps), mix(steps), mix(1), normal(3, hidden)]
+    every += [normal(n * hidden) for n in NORMS.values()]
+    return [*tensors, *(value if name in chosen else None for name, value in zip(EVERY, every, strict=True))]
 
 
 def leaves(inputs):
@@ -208,11 +220,13 @@ def test_values_and_gradients_are_those_of_the_scan_in_torch(fused, chosen, dtyp
         assert (one - other).abs().max() <= 2 * DTYPES[dtype]["rtol"] * (1 + other.abs().max())
 
 
-@pytest.mark.parametrize("hidden, block", [(11, 4), (12, 4), (300, 256)])
-def test_several_blocks_of_units(fused, hidden, block, monkeypatch):
-    """With a last block that is full, and with one that is not."""
+@pytest.mark.parametrize(
+    "hidden, block, chosen", [(11, 4, OPTIONS), (12, 4, OPTIONS), (300, 256, OPTIONS), (300, 256, EVERY)]
+)
+def test_several_blocks_of_units(fused, hidden, block, chosen, monkeypatch):
+    """With a last block that is full, and with one that is not; with norms there is one block of any size."""
     monkeypatch.setattr(fused.kernels, "BLOCK", block)
-    inputs = draw(OPTIONS, torch.float64, hidden=hidden)
+    inputs = draw(chosen, torch.float64, hidden=hidden)
     ours, theirs = fused(*inputs), in_torch(*inputs)
     assert_same(ours, theirs, DTYPES[torch.float64])
     tolerance = dict(rtol=1e-10, atol=1e-8)  # sums of 300 terms
@@ -221,7 +235,7 @@ def test_several_blocks_of_units(fused, hidden, block, monkeypatch):
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_few_steps(fused, steps):
-    inputs = draw(OPTIONS, steps=steps)
+    inputs = draw(EVERY, steps=steps)
     ours, theirs = fused(*inputs), in_torch(*inputs)
     assert_same(ours, theirs, DTYPES[torch.float64])
     assert_same(gradients(ours, inputs), gradients(theirs, inputs), DTYPES[torch.float64])
@@ -240,7 +254,7 @@ def test_without_gradient_the_states_are_the_same(fused, chosen):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (T, 1, 1), (1, B, H), (T, 1, H), (T, B, H)])
 def test_masks_of_every_shape(fused, shape):
     """One number for all, as zoneout takes in evaluation, or any that repeats."""
-    inputs = draw(OPTIONS)
+    inputs = draw(EVERY)
     g = torch.Generator().manual_seed(3)
     for k in range(4, 8):
         inputs[k] = torch.rand(shape, generator=g, dtype=torch.float64)
@@ -262,7 +276,7 @@ def test_zoneout_of_one_keeps_a_state_exactly_and_of_zero_keeps_none(fused):
 
 def test_arguments_that_lie_otherwise_in_memory(fused):
     """Gates, states, weights and peepholes that are transposed or have gaps, and a gradient of one number."""
-    inputs = draw(OPTIONS)
+    inputs = draw(EVERY)
     wide = [x.detach().repeat_interleave(2, -1)[..., ::2].requires_grad_() for x in inputs[:4]]
     turned = inputs[1].detach().t().contiguous().t().requires_grad_()
     others = [
@@ -271,6 +285,7 @@ def test_arguments_that_lie_otherwise_in_memory(fused):
         *wide[2:],
         *inputs[4:8],
         inputs[8].detach().t().contiguous().t().requires_grad_(),
+        *(x.detach().repeat_interleave(2)[::2].requires_grad_() for x in inputs[9:]),
     ]
     ours, theirs = fused(*others), in_torch(*inputs)
     assert_same(ours, theirs, DTYPES[torch.float64])
@@ -280,7 +295,7 @@ def test_arguments_that_lie_otherwise_in_memory(fused):
 
 @pytest.mark.parametrize("output", [0, 1])
 def test_a_loss_on_one_state_alone(fused, output):
-    inputs = draw(OPTIONS)
+    inputs = draw(EVERY)
     ours, theirs = fused(*inputs)[output], in_torch(*inputs)[output]
     outer = [torch.randn(T, B, H, generator=torch.Generator().manual_seed(4), dtype=torch.float64)]
     mine, others = (gradients([s], inputs, outer) for s in (ours, theirs))
@@ -356,7 +371,7 @@ def test_the_product_with_x(fused, bias):
 
 
 def test_a_second_backward_pass_gives_the_same(fused):
-    inputs = draw(OPTIONS)
+    inputs = draw(EVERY)
     loss = sum(s.sum() for s in fused(*inputs))
     first, second = (torch.autograd.grad(loss, leaves(inputs), retain_graph=True) for _ in range(2))
     assert_same(first, second, SAME)
@@ -376,6 +391,14 @@ def test_second_derivative(fused, chosen, output):
     assert_same(*found, dict(rtol=1e-8, atol=1e-8))  # squares of squares of numbers up to 10
 
 
+def norm(a, gain, shift):
+    """Mean 0 and variance 1 over the last axis, then gain and shift."""
+    if gain is None:
+        return a
+    a = a - a.mean(-1, keepdim=True)
+    return gain * a / ((a * a).mean(-1, keepdim=True) + 1e-5).sqrt() + shift
+
+
 def loop(sums, weight_hh, h, c, *options):
     """The equations, one step after another."""
     masks = [
@@ -383,12 +406,14 @@ def loop(sums, weight_hh, h, c, *options):
         for m, n in zip(options, (1.0, 1.0, 0.0, 0.0), strict=False)
     ]
     p = torch.zeros(3, 1).double() if options[4] is None else options[4]
+    gain_x, gain_h, shift_h, gain_c, shift_c = options[5:]
     hs, cs = [], []
-    for t, a in enumerate(sums):
+    for t, a in enumerate(norm(sums, gain_x, None if gain_x is None else 0.5 * gain_x)):
         m_h, m_g, k_h, k_c = (m[t if len(m) > 1 else 0] for m in masks)
-        i, f, g, o = (a + (m_h * h) @ weight_hh.T).split(H, 1)
+        i, f, g, o = (a + norm((m_h * h) @ weight_hh.T, gain_h, shift_h)).split(H, 1)
         new_c = torch.sigmoid(f + p[1] * c) * c + torch.sigmoid(i + p[0] * c) * torch.tanh(g) * m_g
-        h = k_h * h + (1 - k_h) * torch.tanh(new_c) * torch.sigmoid(o + p[2] * new_c)
+        out = torch.tanh(norm(new_c, gain_c, shift_c)) * torch.sigmoid(o + p[2] * new_c)
+        h = k_h * h + (1 - k_h) * out
         c = k_c * c + (1 - k_c) * new_c
         hs.append(h)
         cs.append(c)
@@ -406,7 +431,8 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_there(name, dtype, every_opti
     triton, compiler = importlib.import_module("triton"), importlib.import_module("triton.compiler")
     target = importlib.import_module("triton.backends.compiler").GPUTarget
     wide = "fp64" if dtype == "fp64" else "fp32"
-    optional = {*OPTIONS, "gates", "new_c", "masked_h", "kept_dh", "dh_outer", "dc_outer"}
+    optional = {*OPTIONS, *NORMS, "gates", "new_c", "masked_h", "kept_dh", "dh_outer", "dc_outer"}
+    optional |= {"product", "dproduct", "slope"}
     optional -= {"gates", "new_c"} if name == "backward_step" else set()
     signature, constants = {}, {}
     for k, argument in enumerate(inspect.signature(kernel.fn).parameters):
