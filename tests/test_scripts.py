@@ -258,9 +258,41 @@ def test_make_gpu_tests_and_then_measures_within_its_limit(commands):
     codes += [0, 0]
     assert gpu.main() == 0
     (tests, longest), (benchmark, left) = ran
-    assert tests[:4] == ["-m", "pytest", "-m", "gpu"] and tests[-1] == "tests"
+    assert tests[:4] == ["-m", "pytest", "-m", "gpu"]
+    files = [name for name in tests if name.startswith("tests/")]
+    assert "tests/nn/gpu/test_dispatch.py" in files and "tests/tools/test_train_torch.py" in files
+    assert "tests/test_lstm.py" not in files
     assert benchmark[:2] == ["benchmarks/nn_gpu.py", "--within"] and longest < 480
     assert float(benchmark[2]) + gpu.LAST == pytest.approx(left, abs=1) and left == pytest.approx(480, abs=5)
+
+
+def test_make_gpu_leaves_out_a_file_that_lacks_a_package(tmp_path, monkeypatch, capsys):
+    """Also where another file of tests imports it."""
+    for name in ("tests", "rnnlit"):
+        (tmp_path / name).mkdir()
+    mark = "\npytest.mark." + "gpu"
+    files = {
+        "test_a": "import json, torch\nfrom rnnlit import nn" + mark,
+        "test_b": "from tests.helper import it" + mark,
+        "test_c": "from tests import helper" + mark,
+        "test_d": "from absent_too.a import b" + mark,
+        "test_e": "import absent",
+        "helper": "import absent.part",
+    }
+    for name, text in files.items():
+        (tmp_path / "tests" / f"{name}.py").write_text(text)
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)
+    assert gpu.tests() == ["tests/test_a.py"]
+    lacks = {"b": "absent", "c": "absent", "d": "absent_too"}
+    assert capsys.readouterr().out.splitlines() == [
+        f"make gpu: tests/test_{x}.py is left out, for {name} is not installed" for x, name in lacks.items()
+    ]
+
+
+def test_a_program_of_make_gpu_finds_the_package_without_an_install(monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    program = "import rnnlit, pathlib; assert pathlib.Path(rnnlit.__file__).parents[1] == pathlib.Path.cwd()"
+    assert gpu.run(["-c", program], 600) == 0
 
 
 def test_make_gpu_measures_nothing_after_a_test_has_failed(commands, capsys):
