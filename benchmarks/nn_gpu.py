@@ -6,26 +6,32 @@
 
 First the scan is compared with the NumPy references on fresh random inputs, values and all gradients, often
 enough that CUDA graphs are replayed; layer normalisation, which has no reference, with a loop in float64. If
-one of these fails nothing is timed. Then each variant is trained (forward and backward) and run without
+one of these fails nothing is timed. Then come the first calls of a layer, which build kernels and record
+graphs. Then each variant is trained (forward and backward) and run without
 gradient, in float32 (TF32 off) and bfloat16, each round all sides in turn:
 
-    ours              with fused kernels and CUDA graphs (RNNLIT_TRITON=1, RNNLIT_GRAPHS=1)
-    no graphs, no kernels, neither        the same without one or both of these
+    ours              with fused kernels and CUDA graphs
+    no graphs, no kernels, neither        the same without one or both (RNNLIT_GRAPHS=0, RNNLIT_TRITON=0)
     cuDNN             torch.nn.LSTM without the variant
     loop              the variant as a loop over torch's cell or its equations, as users write it today
 
-A ratio is our time over theirs in the same round; a row holds medians and quartiles. The aim is at most
-1.5 times cuDNN's time and at most an eighth of the loop's. The last line says which switches may be on by
-default: those with which no row is slower, and which bring most.
+A ratio is our time over theirs in the same round; a row holds medians and quartiles, and the memory that its
+graphs hold. The aim is at most 1.5 times cuDNN's time and, where our scan runs, at most an eighth of the
+loop's; where cuDNN runs it is cuDNN that is compared with the loop. The last line says which switches may be
+on by default: those with which no row is slower, and which bring most.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import os
 import pathlib
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -56,6 +62,7 @@ SLOWER = 1.02  # times the time without: more is no noise
 AIMS = {"cuDNN": 1.5, "loop": 1 / 8}
 CALLS = graph.AFTER + 2  # the first ones capture a graph
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}  # relative to an array's norm
+FIRST = "zoneout", "layer_norm"  # whose first calls are timed: these have kernels of their own
 NORMED = 4  # times that: a normalisation takes the mean away, and so what was right in the first digits
 RESULTS = pathlib.Path(__file__).parent / "results" / "nn_gpu.json"
 Arrays = list[np.ndarray]
@@ -181,6 +188,30 @@ def check(device: str, seed: int) -> list[dict]:
     return rows
 
 
+# ---- the first calls ------------------------------------------------------------------------------------
+
+
+def first_calls(args: argparse.Namespace) -> dict[str, list[float]]:
+    """The seconds of each of a process's first calls, by variant; Triton has nothing in its cache."""
+    command = [sys.executable, __file__, "--first-calls", "--device", args.device]
+    command += ["--quick"] if args.quick else []
+    with tempfile.TemporaryDirectory() as empty:
+        there = os.environ | {"TRITON_CACHE_DIR": empty}
+        answer = subprocess.run(command, env=there, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = json.loads(answer)
+    print("first calls, in seconds:   " + "   ".join(f"{name} {times}" for name, times in found.items()))
+    return found
+
+
+def time_first_calls(size: tuple[int, int, int], device: str) -> dict[str, list[float]]:
+    """The same in this process: forward and backward in float32."""
+    found = {}
+    for name in FIRST:
+        run = contest(name, size, torch.float32, True, device)["ours"]
+        found[name] = [round(seconds(run, 1, device), 3) for _ in range(CALLS)]
+    return found
+
+
 # ---- then fast --------------------------------------------------------------------------------------------
 
 
@@ -244,6 +275,19 @@ def compare(runs: dict[str, Callable[[], None]], args: argparse.Namespace) -> di
     }
 
 
+def memory_of_graphs(device: str) -> float:
+    """Free the graphs; the MiB that they held."""
+
+    def reserved() -> int:
+        gc.collect()
+        torch.cuda.empty_cache()
+        return torch.cuda.memory_reserved() if device == "cuda" else 0
+
+    before = reserved()
+    graph.clear()
+    return round((before - reserved()) / 2**20, 1)
+
+
 def measure(args: argparse.Namespace) -> list[dict]:
     """All rows, printed as they come."""
     rows, size = [], SMALL if args.quick else SIZE
@@ -255,23 +299,26 @@ def measure(args: argparse.Namespace) -> list[dict]:
         args.seconds = min(longest, max(0.0, (end - time.perf_counter()) / (len(left) + 1) / 2))
         row = {"variant": name, "dtype": named, "size": list(size)}
         row["pass"] = "forward and backward" if backward else "forward"
+        kernel = nn.LSTM(2, 3, **VARIANTS[name]).kernel(torch.ones(4, 5, 2))
+        row["runs"] = "scan" if kernel.startswith("our scan") else "cuDNN"
         row |= compare(contest(name, size, DTYPES[named], backward, args.device), args)
-        graph.clear()
+        row["graphs_mib"] = memory_of_graphs(args.device)
         rows.append(row)
         ratios = "   ".join(f"{key} {value['ratio']:.2f}" for key, value in row["against"].items())
         print(f"{name:18} {named:8} {row['pass']:20} {row['ours_ms']:.2f} ms over   {ratios}", flush=True)
     return rows
 
 
+def times(rows: list[dict], one: str, other: str) -> list[float]:
+    """The time of one over that of the other, in each row."""
+    over = [row["against"] | {"ours": {"ratio": 1.0}} for row in rows]
+    return [against[other]["ratio"] / against[one]["ratio"] for against in over]
+
+
 def verdict(rows: list[dict]) -> str:
-    """Which switches may be on by default, by these rows, and how far the aims are met with them."""
-
-    def times(one: str, other: str) -> list[float]:
-        """The time of one over that of the other, in each row."""
-        over = [row["against"] | {"ours": {"ratio": 1.0}} for row in rows]
-        return [against[other]["ratio"] / against[one]["ratio"] for against in over]
-
-    found = {one: times(one, "neither") for one in SWITCHES}
+    """Which switches may be on by default, by the rows of our scan, and whether the aims are met so."""
+    scans, others = ([row for row in rows if (row["runs"] == "scan") is ours] for ours in (True, False))
+    found = {one: times(scans, one, "neither") for one in SWITCHES}
     good = {one: statistics.geometric_mean(found[one]) for one in found if max(found[one]) <= SLOWER}
     best = min(good, key=lambda one: good[one], default="ours")
     if good and good[best] < 1 / SLOWER:
@@ -279,12 +326,22 @@ def verdict(rows: list[dict]) -> str:
     else:
         worst = [f"with {SWITCHES[one]} a row takes {max(over):.2f}" for one, over in found.items()]
         said, best = f"No switch may be on by default: {', '.join(worst)}", "neither"
-    cudnn, loop = max(times(best, "cuDNN")), 1 / max(times(best, "loop"))
-    met = "meets" if cudnn <= AIMS["cuDNN"] and 1 / loop <= AIMS["loop"] else "misses"
-    aims = f"the aims ({AIMS['cuDNN']} and {1 / AIMS['loop']:.0f})"
+    cudnn, loop = max(times(rows, best, "cuDNN")), max(times(scans, best, "loop"))
+    met = ["meets" if one <= AIMS[key] else "misses" for key, one in (("cuDNN", cudnn), ("loop", loop))]
+    said += (
+        f" times the time without. At worst that is {cudnn:.2f} times cuDNN's plain LSTM, which {met[0]} the "
+        f"aim of {AIMS['cuDNN']}, and {1 / loop:.1f} times as fast as the loop, which {met[1]} the aim of "
+        f"{1 / AIMS['loop']:.0f}."
+    )
+    return f"{said} {of_cudnn(others)}" if others else said
+
+
+def of_cudnn(rows: list[dict]) -> str:
+    """How the rows whose kernel is cuDNN's own stand to the loop."""
+    faster, names = times(rows, "loop", "cuDNN"), " and ".join(dict.fromkeys(row["variant"] for row in rows))
     return (
-        f"{said} times the time without. At worst that is {cudnn:.2f} times cuDNN's plain LSTM, and "
-        f"{loop:.1f} times as fast as the loop, which {met} {aims}."
+        f"The last is said of our scan; {names} run cuDNN's kernel, which even without the variant is only "
+        f"{min(faster):.1f} to {max(faster):.1f} times as fast as the loop."
     )
 
 
@@ -316,6 +373,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--within", type=float, default=3600.0, help="time for all, shared among the rows")
     parser.add_argument("--rounds", type=int, default=9, help="at least so many rounds for each row (9)")
     parser.add_argument("--seed", type=int, help="of the checks' random inputs (another one each time)")
+    parser.add_argument("--first-calls", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (benchmarks/results/)")
     args = parser.parse_args(arguments)
     args.started = time.perf_counter()
@@ -323,6 +381,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(
             "nn_gpu.py: torch sees no GPU; this benchmark needs one, and a build of torch for CUDA"
         )
+    if args.first_calls:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        return print(json.dumps(time_first_calls(SMALL if args.quick else SIZE, args.device)))
     if args.device == "cpu" and args.output is None:
         raise SystemExit("nn_gpu.py: on the CPU this only tries itself out: name a file by --output")
     if args.quick:
@@ -334,7 +395,8 @@ def main(arguments: list[str] | None = None) -> None:
         "tf32": False,
         "seed": seed,
         "checks": check(args.device, seed),
-        "kernels": {str(dtype): works for (_, dtype), works in tried.items()},
+        "kernels": {f"{dtype}{' normed' * normed}": works for (_, dtype, normed), works in tried.items()},
+        "first_calls_s": first_calls(args),
         "aims": AIMS,
     }
     rows = measure(args)
