@@ -54,9 +54,9 @@ and torch's fused kernel (oneDNN, cuDNN) runs:
 The scan is one autograd function with a closed-form backward pass. Where a second derivative is asked for
 (create_graph=True), it runs again as a loop that autograd differentiates.
 
-On a GPU the scan launches its kernels one by one. RNNLIT_TRITON=1 and RNNLIT_GRAPHS=1 in the environment turn
-on fused kernels for the LSTM and CUDA graphs, which are checked on the CPU but have not run on a GPU yet
-(`rnnlit.nn.gpu`; `make gpu` tests and measures them).
+On an NVIDIA GPU the LSTM's scan has fused kernels, where triton is there, and a scan that comes again with
+the same shapes is repeated as a CUDA graph (`rnnlit.nn.gpu`). RNNLIT_TRITON=0 and RNNLIT_GRAPHS=0 in the
+environment turn them off; then the scan launches its operations one by one.
 
 Torch's tools. What each does with a layer; with a layer and `lengths` (torch's then gets a packed batch);
 with a variant, alone and with lengths ("both"); with a cell, and with a cell that has one of the options:
