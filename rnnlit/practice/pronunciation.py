@@ -137,7 +137,7 @@ def build(name: str, hidden: int, layers: int = 2, **options: Any) -> EncoderDec
     )
 
 
-def loss_fn(model: EncoderDecoder, batch: Pairs, smoothing: float = 0.1) -> Tensor:
+def loss_fn(model: torch.nn.Module, batch: Pairs, smoothing: float = 0.1) -> Tensor:
     """The mean cross-entropy of a phoneme, in nats, with label smoothing, as `cross_entropy` does it."""
     logits = model(*batch).logits
     target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
@@ -185,7 +185,7 @@ def read(
             source, lengths = tokens.pad([letters.encode(word) for word in words[k : k + 1000]])
             with _evaluating(ensemble.models):
                 best = ensemble.n_best(source, lengths, beam=max(beam, n))
-            found += [[tuple(phonemes.decode(h.tokens)) for h in one[:n]] for one in best]
+            found += [[tuple(map(str, phonemes.decode(h.tokens))) for h in one[:n]] for one in best]
     return found
 
 

@@ -64,7 +64,8 @@ def draw(
     x, target, distance = (np.zeros((T + 1, B), dtype=np.int64) for _ in range(3))
     target[:] = NOTHING
     for b in range(B):
-        at, still_open = int(rng.integers(len(text) - T)), []  # (kind, when it opened)
+        at = int(rng.integers(len(text) - T))
+        still_open: list[tuple[int, int]] = []  # (kind, when it opened)
         chance, kinds = rng.random(T + 1), rng.integers(K, size=T + 1)
         for t in range(T + 1):
             before, after = (x[t - 1, b] if t else SPACE), text[at]
