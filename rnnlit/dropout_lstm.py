@@ -28,6 +28,7 @@ from rnnlit.dropout_masks import (
     times,
 )
 from rnnlit.lstm import Params
+from rnnlit.lstm_variants import cell
 from rnnlit.tools.checks import (
     check_array,
     check_backward,
@@ -36,7 +37,6 @@ from rnnlit.tools.checks import (
     check_probability,
     check_rng,
 )
-from rnnlit.tools.functions import sigmoid
 from rnnlit.tools.sequences import (
     clear_padding,
     gradient_of_states,
@@ -107,13 +107,10 @@ def forward(
     gates, tanh_c = np.empty_like(a_x), np.empty((T, B, H), x.dtype)
     for t in range(T):
         a = a_x[t] + times(at(m.h, t), h[t]) @ W_hh.T
-        i, f, g, o = np.split(a, 4, axis=1)
-        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-        new_c = times(at(m.c, t), f * c[t] + i * times(at(m.g, t), g))
-        tanh_c[t] = np.tanh(new_c)
-        c[t + 1] = mix(at(m.zoneout_c, t), c[t], new_c)
-        h[t + 1] = mix(at(m.zoneout_h, t), h[t], o * tanh_c[t])
-        gates[t] = np.concatenate([i, f, g, o], axis=1)
+        new = cell(np.split(a, 4, axis=1), c[t], m_g=at(m.g, t), m_c=at(m.c, t))
+        c[t + 1] = mix(at(m.zoneout_c, t), c[t], new.c)
+        h[t + 1] = mix(at(m.zoneout_h, t), h[t], new.h)
+        gates[t], tanh_c[t] = np.concatenate(new.gates, axis=1), new.tanh_c
 
     read = np.concatenate([h[:1], times(m.out, h[1:])])
     h_n, c_n, state_n = (last(states, lengths) for states in (read, c, h))

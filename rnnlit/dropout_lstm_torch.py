@@ -16,6 +16,7 @@ from torch import Tensor
 from rnnlit import dropout_masks
 from rnnlit.dropout_masks import Kind, Masks, at, check_kind, check_masks, mix, times
 from rnnlit.dropout_torch import binary_mask
+from rnnlit.lstm_variants import cell
 from rnnlit.tools.checks import check_probability, check_size
 from rnnlit.tools.checks_torch import check_cell, check_lengths, check_state
 from rnnlit.tools.sequences_torch import padding_of
@@ -93,13 +94,12 @@ def forward(
     h = x.new_zeros(B, H) if h0 is None else h0
     c = x.new_zeros(B, H) if c0 is None else c0
     read = h
+    step = partial(cell, sigmoid=torch.sigmoid, tanh=torch.tanh)
     hs, cs = [], []
     for t in range(T):
-        i, f, g, o = (inputs[t] + times(at(m.h, t), h) @ dropped.T).chunk(4, 1)
-        written = torch.sigmoid(i) * times(at(m.g, t), torch.tanh(g))
-        new_c = times(at(m.c, t), torch.sigmoid(f) * c + written)
-        new_h = torch.sigmoid(o) * torch.tanh(new_c)
-        c_t, h_t = mix(at(m.zoneout_c, t), c, new_c), mix(at(m.zoneout_h, t), h, new_h)
+        a = (inputs[t] + times(at(m.h, t), h) @ dropped.T).chunk(4, 1)
+        new = step(a, c, m_g=at(m.g, t), m_c=at(m.c, t))
+        c_t, h_t = mix(at(m.zoneout_c, t), c, new.c), mix(at(m.zoneout_h, t), h, new.h)
         read_t = times(at(m.out, t), h_t)
         if padded is not None:
             old_new = ((c, c_t), (h, h_t), (read, read_t))

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlit import lstm
+from rnnlit.lstm_variants import cell
 from rnnlit.tools.checks import check_backward, check_forward, check_step
-from rnnlit.tools.functions import sigmoid
 from rnnlit.tools.sequences import (
     clear_padding,
     gradient_of_states,
@@ -91,13 +91,10 @@ def step(
     x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_step(params, Params, 4, x, h=h, c=c)
-    W_ih, W_hh, b_ih, b_hh, w_ci, w_cf, w_co = params
+    W_ih, W_hh, b_ih, b_hh, *peepholes = params
     a = x @ W_ih.T + b_ih + h @ W_hh.T + b_hh
-    i, f, g, o = np.split(a, 4, axis=1)
-    i, f = sigmoid(i + w_ci * c), sigmoid(f + w_cf * c)
-    c = f * c + i * np.tanh(g)
-    h = sigmoid(o + w_co * c) * np.tanh(c)
-    return h, c
+    new = cell(np.split(a, 4, axis=1), c, peepholes)
+    return new.h, new.c
 
 
 def forward(
@@ -123,22 +120,17 @@ def forward(
     lengths out of range.
     """
     lengths, h0, c0 = check_forward(params, Params, 4, x, lengths, h0=h0, c0=c0)
-    W_ih, W_hh, b_ih, b_hh, w_ci, w_cf, w_co = params
+    W_ih, W_hh, b_ih, b_hh, *peepholes = params
     (T, B, _), H = x.shape, W_hh.shape[1]
-    x_i, x_f, x_g, x_o = np.split(product(x, W_ih.T), 4, axis=2)  # (T, B, H) each
-    W_hi, W_hf, W_hg, W_ho = np.split(W_hh, 4)  # (H, H) each
-    b_i, b_f, b_g, b_o = np.split(b_ih + b_hh, 4)
+    a_x = product(x, W_ih.T) + (b_ih + b_hh)  # (T, B, 4H)
     h, c = np.empty((2, T + 1, B, H), x.dtype)  # h[t], c[t]: before step t
     h[0], c[0] = h0, c0
-    gates = np.empty((T, B, 4 * H), x.dtype)
-    i, f, g, o = np.split(gates, 4, axis=2)  # views: what i gets stands in gates
+    gates = np.empty_like(a_x)
     for t in range(T):
-        i[t] = sigmoid(x_i[t] + h[t] @ W_hi.T + b_i + w_ci * c[t])
-        f[t] = sigmoid(x_f[t] + h[t] @ W_hf.T + b_f + w_cf * c[t])
-        g[t] = np.tanh(x_g[t] + h[t] @ W_hg.T + b_g)
-        c[t + 1] = f[t] * c[t] + i[t] * g[t]
-        o[t] = sigmoid(x_o[t] + h[t] @ W_ho.T + b_o + w_co * c[t + 1])
-        h[t + 1] = o[t] * np.tanh(c[t + 1])
+        a = a_x[t] + h[t] @ W_hh.T
+        new = cell(np.split(a, 4, axis=1), c[t], peepholes)
+        h[t + 1], c[t + 1] = new.h, new.c
+        gates[t] = np.concatenate(new.gates, axis=1)
 
     h_n, c_n = last(h, lengths), last(c, lengths)
     clear_padding(lengths, h[1:], c[1:], gates)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rnnlit.lstm_torch import Run, unroll
+from rnnlit.lstm_variants import cell
 from rnnlit.tools.checks_torch import check_cell
 
 
@@ -26,14 +27,10 @@ def step(
     (B, H)
     """
     check_cell(params, 4, x, 2, peepholes=3, h=h, c=c)
-    weight_ih, weight_hh, bias_ih, bias_hh, weight_ci, weight_cf, weight_co = params
+    weight_ih, weight_hh, bias_ih, bias_hh, *peepholes = params
     a = x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh
-    i, f, g, o = a.chunk(4, 1)
-    c = torch.sigmoid(f + weight_cf * c) * c + torch.sigmoid(
-        i + weight_ci * c
-    ) * torch.tanh(g)
-    h = torch.sigmoid(o + weight_co * c) * torch.tanh(c)
-    return h, c
+    new = cell(a.chunk(4, 1), c, peepholes, sigmoid=torch.sigmoid, tanh=torch.tanh)
+    return new.h, new.c
 
 
 def forward(

@@ -14,7 +14,7 @@ import yaml
 
 from rnnlit.pages import ledger
 from scripts import run_notebooks
-from tests.book_checks import arithmetic, files, loops, notebook, order, package, text, waits
+from tests.book_checks import arithmetic, equations, files, loops, notebook, order, package, text, waits
 from tests.programs import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -243,6 +243,25 @@ def test_torch_is_imported_where_it_may_be():
 
 def test_imports_go_down():
     assert package.import_direction(module_sources()) == []
+
+
+# Who may write c' = f c + i g; CONTRIBUTING.md says why each does. Another one calls one of these.
+LSTM_STEPS = [
+    "rnnlit.lstm.forward",
+    "rnnlit.lstm.step",
+    "rnnlit.lstm_in_place.forward",
+    "rnnlit.lstm_torch.step",
+    "rnnlit.lstm_variants.cell_state",
+    "rnnlit.nn.gpu.lstm_triton.forward_step",
+    "rnnlit.nn.scan.lstm._step",
+]
+
+
+def test_the_lstms_step_is_written_where_it_has_to_be_and_nowhere_else():
+    assert equations.cell_updates(module_sources()) == LSTM_STEPS
+    _, _, after = read(ROOT / "CONTRIBUTING.md").partition("**The LSTM's step is written seven times.**")
+    reasons, _, _ = after.partition("\n- ")
+    assert [name for name in LSTM_STEPS if f"`{name.removeprefix('rnnlit.')}`" not in reasons] == []
 
 
 # Stands in front of all finders and refuses what is neither standard library nor package nor allowed by name.

@@ -4,7 +4,18 @@ import copy
 
 import pytest
 
-from tests.book_checks import arithmetic, files, loops, notebook, order, package, records, text, waits
+from tests.book_checks import (
+    arithmetic,
+    equations,
+    files,
+    loops,
+    notebook,
+    order,
+    package,
+    records,
+    text,
+    waits,
+)
 
 # ---------------------------------------------------------------- the reading order
 
@@ -871,3 +882,44 @@ def test_paper_named_otherwise_is_found(old, new):
 @pytest.mark.parametrize("old, new", [("{1990}", "{1991}"), ("Gers,", "Graves,"), ("Long short", "Short")])
 def test_entry_whose_key_says_something_else_is_found(old, new):
     assert len(text.odd_entries(PAPERS.replace(old, new))) == 1
+
+
+# ---------------------------------------------------------------- the LSTM's step
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["c = f * c + i * g"],
+        ["c[t + 1] = f[t] * c[t] + i[t] * g[t]"],
+        ["kept = c0 * torch.sigmoid(f + w_cf * c0)", "return kept + sigmoid(i) * np.tanh(g)"],
+        ["new = sigmoid(a_f) * old_c + sigmoid(a_i) * tanh(a_g)"],
+        ["c *= f", "c += i * masked_g"],
+        ["np.multiply(f, c[t], out=c[t + 1])", "c[t + 1] += np.multiply(i, g, out=written)"],
+        ["torch.mul(s.i, s.g, out=s.new_c)", "s.new_c.addcmul_(s.f, c)"],
+        ["return torch.addcmul(i.mul(g), f_t, c)"],
+        ["def inner():", "    return forget_gate * c + input_gate * g", "return inner()"],
+    ],
+    ids=lambda lines: lines[0],
+)
+def test_the_new_cell_state_is_found_however_it_is_written(lines):
+    source = "\n    ".join(["def step():", *lines])
+    assert equations.cell_updates({"rnnlit.a": source, "rnnlit.b": "pass"}) == ["rnnlit.a.step"]
+    source = "\n    ".join(["class Cell:", *source.splitlines()])
+    assert equations.cell_updates({"rnnlit.a": source}) == ["rnnlit.a.Cell.step"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "c = cell_state(i, f, g, c)",
+        '"""c = f c + i g, or f * c + i * g"""',
+        "c = c + sigmoid(i) * squash(g)",  # 1997
+        "c = r * f * c + i * (x @ W)",  # the article
+        "df, di, dc = dc * c_before * f * (1 - f), dc * g * i * (1 - i), dc * f",
+        "h = z * h + (1 - z) * n",
+        "c = m * (f * c)",  # nothing is written
+    ],
+)
+def test_what_is_no_lstms_step_is_passed_over(line):
+    assert equations.cell_updates({"rnnlit.a": f"def step():\n    {line}"}) == []

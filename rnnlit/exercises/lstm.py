@@ -20,6 +20,7 @@ from rnnlit.exercises.check import Exercise, Mistake, Sizes
 from rnnlit.exercises.draw import reordered, with_letters, with_params
 from rnnlit.exercises.drawn import EVEN_WEIGHTS, Drawn, Rule, drawn_weights, weight_mistakes
 from rnnlit.exercises.puzzle import Puzzle, Trace, Wanted, latch_inputs, latch_symbol, latch_wanted
+from rnnlit.lstm_variants import cell, cell_state
 from rnnlit.tools.functions import sigmoid
 
 # ---------------------------------------------------------------- one step
@@ -48,7 +49,7 @@ def _step(
     i, f, g, o = np.split(a, 4, axis=1)
     i, f, g, o = sigmoid(i), sigmoid(f), squash_g(g), sigmoid(o)
     i = 1 - f if coupled else np.ones_like(i) if ungated else i
-    new = keep * f * c + i * g
+    new = cell_state(i, keep * f, g, c)
     return o * squash_c(c if old_c else new), new
 
 
@@ -279,10 +280,8 @@ def _backward_step(
 ) -> tuple[Any, ...]:
     """The gradients of one step with a mistake in them, or with none."""
     W_ih, W_hh, b_ih, b_hh = params
-    i, f, g, o = np.split(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh, 4, axis=1)
-    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-    c_after = f * c + i * g
-    tanh_c = np.tanh(c_after)
+    new = cell(np.split(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh, 4, axis=1), c)
+    (i, f, g, o), c_after, tanh_c = new.gates, new.c, new.tanh_c
     if through_h:
         dc = dc + dh * o * ((1 - tanh_c**2) if slope_c else 1)
     slope = (lambda s: s * (1 - s)) if slopes else (lambda s: 1)
@@ -291,7 +290,7 @@ def _backward_step(
     dg = dc * i * ((1 - g**2) if slope_g else 1)
     do = dh * tanh_c * slope(o)
     da = np.concatenate([(di, df, dg, do)[k] for k in blocks], axis=1)
-    read = o * tanh_c if new_h else h
+    read = new.h if new_h else h
     sums = da.T @ x, da.T @ read, db(da)
     if mean:
         sums = sums[0] / len(x), sums[1] / len(x), sums[2] / len(x)
@@ -446,7 +445,7 @@ def _peephole(params: Any, x: Any, h: Any, c: Any, *, o_sees_old: bool = False, 
     W_ih, W_hh, b_ih, b_hh, w_ci, w_cf, w_co = params
     i, f, g, o = np.split(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh, 4, axis=1)
     g = np.tanh(g + c * w_ci if g_looks else g)
-    new = sigmoid(f + c * w_cf) * c + sigmoid(i + c * w_ci) * g
+    new = cell_state(sigmoid(i + c * w_ci), sigmoid(f + c * w_cf), g, c)
     return sigmoid(o + (c if o_sees_old else new) * w_co) * np.tanh(new), new
 
 

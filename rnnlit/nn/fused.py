@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from rnnlit.lstm_variants import cell_state
 from rnnlit.tools.sequences_torch import Padding
 
 # Added to a gate's argument it closes (-) or opens (+) the gate for good: sigma(-SHUT) is zero and
@@ -97,10 +98,9 @@ def cell_states(
     bias_ih, bias_hh = others[:2] if bias else (None, None)
     h_before = torch.cat([h0[None], h[:-1]])
     i, f, g = (linear(x, weight_ih, bias_ih) + linear(h_before, weight_hh, bias_hh)).chunk(3, -1)
-    f, written = torch.sigmoid(f), torch.sigmoid(i) * torch.tanh(g)
     c, cs = c0, []
-    for f_t, written_t in zip(f.unbind(), written.unbind(), strict=True):
-        c = torch.addcmul(written_t, f_t, c)
+    for i_t, f_t, g_t in zip(torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), strict=True):
+        c = cell_state(i_t, f_t, g_t, c)
         cs.append(c)
     return torch.stack(cs)
 

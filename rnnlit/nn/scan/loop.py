@@ -10,12 +10,15 @@ otherwise the scan is far quicker.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
+from rnnlit.dropout_masks import mix, times
+from rnnlit.lstm_variants import cell
 from rnnlit.nn.scan.steps import EPS, each_step
 
 if TYPE_CHECKING:
@@ -27,14 +30,13 @@ if TYPE_CHECKING:
 def lstm(a: LSTMInputs) -> tuple[Tensor, Tensor]:
     """The states h and c (T, B, H)."""
     h, c, hs, cs = a.h0, a.c0, [], []
-    p_i, p_f, p_o = (0.0, 0.0, 0.0) if a.peephole is None else a.peephole
+    peepholes = None if a.peephole is None else a.peephole.unbind()
     norm_h, norm_c = _norm(a.gain_h, a.shift_h), _norm(a.gain_c, a.shift_c)
+    step = partial(cell, norm=norm_c, sigmoid=torch.sigmoid, tanh=torch.tanh)
     for sums, m in _steps(a, (len(a.weight_hh),)):
-        i, f, g, o = (sums + norm_h(_times(h, m.mask_h) @ a.weight_hh.T)).chunk(4, 1)
-        i, f, g = torch.sigmoid(i + p_i * c), torch.sigmoid(f + p_f * c), torch.tanh(g)
-        new_c = f * c + i * _times(g, m.mask_g)
-        o = torch.sigmoid(o + p_o * new_c)
-        h, c = _mixed(o * torch.tanh(norm_c(new_c)), h, m.keep_h), _mixed(new_c, c, m.keep_c)
+        total = sums + norm_h(times(m.mask_h, h) @ a.weight_hh.T)
+        new = step(total.chunk(4, 1), c, peepholes, m_g=m.mask_g)
+        h, c = mix(m.keep_h, h, new.h), mix(m.keep_c, c, new.c)
         hs.append(h)
         cs.append(c)
     return torch.stack(hs), torch.stack(cs)
@@ -47,13 +49,13 @@ def gru(a: GRUInputs) -> tuple[Tensor]:
     b_rz, b_n = (0.0, 0.0) if a.bias_hh is None else a.bias_hh.split([2 * H, H])
     norm_rz, norm_n = _norm(a.gain_rz, a.shift_rz), _norm(a.gain_n, a.shift_n)
     for sums, m in _steps(a, (2 * H, H)):
-        masked_h = _times(h, m.mask_h)
+        masked_h = times(m.mask_h, h)
         r, z = torch.sigmoid(sums[:, : 2 * H] + norm_rz(masked_h @ W_rz.T) + b_rz).chunk(2, 1)
         if a.reset_after:
             n = torch.tanh(sums[:, 2 * H :] + r * (norm_n(masked_h @ W_n.T) + b_n))
         else:
             n = torch.tanh(sums[:, 2 * H :] + norm_n((r * masked_h) @ W_n.T) + b_n)
-        h = _mixed((1 - z) * _times(n, m.mask_n) + z * h, h, m.keep_h)
+        h = mix(m.keep_h, h, (1 - z) * times(m.mask_n, n) + z * h)
         hs.append(h)
     return (torch.stack(hs),)
 
@@ -62,7 +64,7 @@ def rnn(a: RNNInputs) -> tuple[Tensor]:
     """The states h (T, B, H)."""
     h, hs, squash, norm = a.h0, [], torch.relu if a.relu else torch.tanh, _norm(a.gain, a.shift)
     for sums, m in _steps(a, ()):
-        h = _mixed(squash(norm(sums + _times(h, m.mask_h) @ a.weight_hh.T)), h, m.keep_h)
+        h = mix(m.keep_h, h, squash(norm(sums + times(m.mask_h, h) @ a.weight_hh.T)))
         hs.append(h)
     return (torch.stack(hs),)
 
@@ -82,11 +84,3 @@ def _steps(a: Any, sizes: tuple[int, ...]) -> Iterator[tuple[Tensor, Any]]:
 def _norm(gain: Tensor | None, shift: Tensor | None) -> Callable[[Tensor], Tensor]:
     """Layer normalisation, or nothing if there is no gain."""
     return lambda a: a if gain is None else layer_norm(a, gain.shape, gain, shift, EPS)
-
-
-def _times(a: Tensor, mask: Tensor | None) -> Tensor:
-    return a if mask is None else a * mask
-
-
-def _mixed(new: Tensor, old: Tensor, keep: Tensor | None) -> Tensor:
-    return new if keep is None else keep * old + (1 - keep) * new
