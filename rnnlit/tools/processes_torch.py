@@ -18,10 +18,13 @@ device and wraps the model in DistributedDataParallel. One process alone doesn't
 
 from __future__ import annotations
 
+import atexit
+import faulthandler
 import gc
 import importlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -32,12 +35,19 @@ from rnnlit.tools.train_torch import TorchState, check_step, under
 
 Loss = Callable[[torch.nn.Module, Any], tuple[torch.Tensor, Any]]
 
+GRACE = 30.0  # seconds that a process with an error has to end in, after its last line
+
 
 @contextmanager
 def start(device: str | None = None) -> Iterator[Processes]:
     """Join the processes that the launcher has started, as it says in WORLD_SIZE; without one, be alone.
 
     device  "cpu", "cuda", or None: a GPU for each process where there are GPUs
+
+    An error in one process ends all: its end closes its connections, and the others, which wait for it in a
+    sum, get an error in turn. A sum that it has under way in a process group of its own would hold it back at
+    that end, and the others with it, for the half hour that gloo waits. So `GRACE` seconds after the last
+    line of a program with an error has run, its process is over, with status 1 and a "Timeout" on stderr.
 
     ValueError: another device, or fewer GPUs on a machine than processes.
     ImportError: many processes without Accelerate.
@@ -61,8 +71,12 @@ def start(device: str | None = None) -> Iterator[Processes]:
     # cpu in any case: without a GPU and without cpu=True, Accelerate lets each process train alone.
     engine = accelerate.Accelerator(cpu=device == "cpu", kwargs_handlers=[fixed])
     processes = Processes(engine.device, engine)
-    yield processes
-    # Not after an error: the others may still wait for this process, and its end is what tells them.
+    try:
+        yield processes
+    except BaseException:
+        # Nothing is parted from: the others may still wait for this process, and its end is what tells them.
+        atexit.register(_end_soon)
+        raise
     processes._leave()
 
 
@@ -204,6 +218,12 @@ class _State(TorchState):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict({**state, **under(f"process.{self.processes.rank}.", state)})
+
+
+def _end_soon() -> None:
+    """End the process in `GRACE` seconds, by a thread without Python's lock, if it is still there."""
+    if sys.__stderr__ is not None:  # without a console there is none, nor a place to write to
+        faulthandler.dump_traceback_later(GRACE, exit=True, file=sys.__stderr__)
 
 
 def _accelerate(module: str = "") -> Any:

@@ -243,7 +243,21 @@ def failing(processes, folder):
     task.fit(**files(folder, "failing"))
 
 
-JOBS = {job.__name__: job for job in (undisturbed, cut, killed, resumed, three, failing)}
+def held_back(processes, folder):
+    """The last process has an error, and a sum under way in a group that no other sum is in.
+
+    At its end the group waits for that sum, for half an hour, and the first process for its end.
+    """
+    processes_torch.GRACE = 2.0
+    group = torch.distributed.new_group([*range(processes.count)])
+    if processes.main:
+        processes.sums(1.0)
+    else:
+        torch.distributed.all_reduce(torch.ones(2), group=group, async_op=True)
+        raise RuntimeError("this process has had enough")
+
+
+JOBS = {job.__name__: job for job in (undisturbed, cut, killed, resumed, three, failing, held_back)}
 
 
 def watch_the_end():
@@ -443,6 +457,13 @@ def test_an_error_in_one_process_ends_all(tmp_path):
     assert status == 1 and "RuntimeError: this process has had enough" in output, output
     note, _ = read_checkpoint(tmp_path / "failing.safetensors", "state")
     assert [row["step"] for row in note["rows"]] == [3]
+
+
+def test_a_process_with_an_error_ends_though_a_group_of_its_own_waits(forks, tmp_path):
+    """Both are over long before gloo gives up, and before `forks` does."""
+    statuses, output = forks(2, "held_back", tmp_path)
+    assert statuses == [1, 1], output
+    assert "RuntimeError: this process has had enough" in output
 
 
 # One process, and the door
