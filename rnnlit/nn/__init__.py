@@ -48,7 +48,8 @@ and torch's fused kernel (oneDNN, cuDNN) runs:
     for each layer and direction      peephole, reset_after=False always; an LSTM under CPU autocast to a
                                       precision in which oneDNN has none on this processor
     the scan as a loop of torch's     the same, where operations are recorded or transformed (see below); all
-    own operations                    layers and cells under torch.func.vmap; a batch of 0 sequences
+    own operations                    layers and cells under torch.func.vmap, but for proj_size, which fails
+                                      there as torch's own does; a batch of 0 sequences
     ================================  ======================================================================
 
 The scan is one autograd function with a closed-form backward pass. Where a second derivative is asked for
