@@ -34,7 +34,7 @@ class Memory(NamedTuple):
     lengths: Tensor | None  # (B,) int64; None: no padding
 
     def select(self, rows: Any) -> Memory:
-        """The sources `rows` (M,), in this order, as often as named; for beam search."""
+        """The sources `rows` (M,), in this order, as often as named, for a beam."""
         rows = torch.as_tensor(rows, device=self.keys.device)
         padding, lengths = (
             x if x is None else x[rows] for x in (self.padding, self.lengths)
@@ -89,7 +89,7 @@ class Attention(torch.nn.Module):
     place: torch.nn.ParameterDict
 
     def reset_parameters(self) -> None:
-        """Draw all weights from U(-1/sqrt(n), 1/sqrt(n)), n the size of the last axis."""
+        """Draw all weights from U(-1/sqrt(n), 1/sqrt(n)), n the last axis's size."""
         for weight in self.parameters():
             k = weight.shape[-1] ** -0.5
             torch.nn.init.uniform_(weight, -k, k)
@@ -241,7 +241,8 @@ class Attention(torch.nn.Module):
         if x.dim() not in dims or x.shape[-1] != size or 0 in x.shape:
             letter = "K" if name == "keys" else "Q"
             raise ShapeError(
-                f"{name}: expected shape {words} with {letter} = {size}, got {tuple(x.shape)}"
+                f"{name}: expected shape {words} with {letter} = {size}, "
+                f"got {tuple(x.shape)}"
             )
         weight = next(self.parameters(), x)
         if not x.is_floating_point():

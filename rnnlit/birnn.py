@@ -242,7 +242,8 @@ def _check_cell(cell: Any) -> None:
     names = ("init", "forward", "backward", "Params")
     if not all(hasattr(cell, name) for name in names):
         raise TypeError(
-            f"cell: expected a module with init, forward and backward, such as rnnlit.lstm, got {cell!r}"
+            "cell: expected a module with init, forward and backward, such as "
+            f"rnnlit.lstm, got {cell!r}"
         )
 
 
@@ -262,7 +263,8 @@ def _check_params(cell: Any, params: Any) -> tuple[int, np.dtype]:
     shapes, others = ([np.shape(a) for a in chain] for chain in params)
     if shapes != others:
         raise ValueError(
-            f"params.reverse: expected the shapes of params.forward, {shapes}, got {others}"
+            f"params.reverse: expected the shapes of params.forward, {shapes}, "
+            f"got {others}"
         )
     return params.forward.weight_hh.shape[1], params.forward.weight_hh.dtype
 

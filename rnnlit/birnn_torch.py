@@ -1,8 +1,12 @@
-"""Bidirectional networks in torch: the twin of `rnnlit.birnn`.   B batch, T steps, I inputs, H hidden.
+"""Bidirectional networks in torch: the twin of `rnnlit.birnn`.
 
-`flip`, `forward` and `forward_stack` are the formula in torch, with autograd for the backward pass; the cell
-is a module such as `rnnlit.gru_torch`. There is no `step`, since the network is not causal. For work there
-are `rnnlit.nn.LSTM(..., bidirectional=True)` and, for any two layers, `rnnlit.nn.Bidirectional`.
+B batch, T steps, I inputs, H hidden.
+
+`flip`, `forward` and `forward_stack` are the formula in torch, with autograd for the
+backward pass; the cell is a module such as `rnnlit.gru_torch`. There is no `step`,
+since the network is not causal. For work there are
+`rnnlit.nn.LSTM(..., bidirectional=True)` and, for any two layers,
+`rnnlit.nn.Bidirectional`.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ class Stack(NamedTuple):
 
 
 def flip(x: Tensor, lengths: Any = None) -> Tensor:
-    """Turn each sequence of x (T, B, N) round in time, from its own end; padding stays in its place.
+    """Turn each sequence of x (T, B, N) round in time; its padding stays in place.
 
     TypeError, ValueError: no tensor with three axes; lengths out of range.
     """
@@ -64,11 +68,11 @@ def forward(
     states: Any = None,
     **options: Any,
 ) -> Run:
-    """Run both chains and set their states side by side:  h = [cell(x); flip(cell(flip(x)))]
+    """Run both chains side by side:  h = [cell(x); flip(cell(flip(x)))]
 
-    cell: `rnn_torch`, `gru_torch`, `lstm_torch`, `lstm_peephole_torch` or `lstm_1997_torch`. params: a pair
-    of the cell's parameters, such as `birnn.Params` that hold Params of tensors. The rest is as in
-    `rnnlit.birnn.forward`.
+    cell: `rnn_torch`, `gru_torch`, `lstm_torch`, `lstm_peephole_torch` or
+    `lstm_1997_torch`. params: a pair of the cell's parameters, such as `birnn.Params`
+    that hold Params of tensors. The rest is as in `rnnlit.birnn.forward`.
     """
     first, second = ((), ()) if states is None else states
     ahead = cell.forward(params[0], x, *first, lengths=lengths, **options)
@@ -87,7 +91,7 @@ def forward_stack(
     states: Sequence[Any] | None = None,
     **options: Any,
 ) -> Stack:
-    """Run L bidirectional layers, each over both halves of the one below; as `rnnlit.birnn.forward_stack`."""
+    """Run L bidirectional layers, as `rnnlit.birnn.forward_stack`."""
     layers: list[Run] = []
     for layer, start in zip(
         params, [None] * len(params) if states is None else states, strict=True

@@ -1,7 +1,10 @@
-"""LSTM with dropout in torch: the twin of `rnnlit.dropout_lstm`.   B batch, T steps, I inputs, H hidden.
+"""LSTM with dropout in torch: the twin of `rnnlit.dropout_lstm`.
 
-p is the probability to DROP. One Python step after another, with autograd for the backward pass. Masks are
-`dropout_lstm.Masks` that hold tensors; the same masks give the same numbers as in NumPy.
+B batch, T steps, I inputs, H hidden.
+
+p is the probability to DROP. One Python step after another, with autograd for the
+backward pass. Masks are `dropout_lstm.Masks` that hold tensors; the same masks give the
+same numbers as in NumPy.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from rnnlit.tools.sequences_torch import padding_of
 class Run(NamedTuple):
     """What `forward` returns."""
 
-    h: Tensor  # (T, B, H) hidden states times the mask `out`, zero after a sequence's end
+    h: Tensor  # (T, B, H) hidden states times the mask `out`, zero after the end
     c: Tensor  # (T, B, H) cell states, likewise
     h_n: Tensor  # (B, H) last row of h of each sequence
     c_n: Tensor  # (B, H) last cell state of each sequence
@@ -46,7 +49,7 @@ def draw(
     per_sequence: bool = False,
     p_h: float | None = None,
 ) -> Masks:
-    """Draw the masks of one batch for training, as tensors; see `rnnlit.dropout_masks.draw`."""
+    """Draw the masks of a batch for training: `rnnlit.dropout_masks.draw` in torch."""
     new = partial(binary_mask, generator=generator, dtype=dtype, device=device)
     return dropout_masks.draw(
         kind, p, T, B, I, H, per_sequence=per_sequence, p_h=p_h, new=new
@@ -62,7 +65,10 @@ def evaluation(
     like: Tensor | None = None,
     p_h: float | None = None,
 ) -> Masks:
-    """The masks at evaluation: none for inverted kinds, the numbers z for zoneout. like: dtype, device."""
+    """The masks at evaluation: none for inverted kinds, the numbers z for zoneout.
+
+    like: a tensor that tells dtype and device.
+    """
     like = torch.empty(0) if like is None else like
     return dropout_masks.evaluation(kind, p, B, H, p_h=p_h, full=like.new_full)
 
@@ -116,11 +122,12 @@ def forward(
 
 
 class DroppedLSTM(torch.nn.Module):
-    """One LSTM layer with one kind of dropout; parameters are named and drawn as in torch.nn.LSTM.
+    """One LSTM layer with one kind of dropout; parameters as in torch.nn.LSTM.
 
-    kind, p, per_sequence, p_h: as in `rnnlit.dropout_lstm.draw`. generator draws the masks, torch's own if
-    None. In training mode each call draws new masks; at evaluation it uses those of `evaluation`. Dropping
-    weights makes new numbers and leaves the parameters alone.
+    kind, p, per_sequence, p_h: as in `rnnlit.dropout_lstm.draw`. generator draws the
+    masks, torch's own if None. In training mode each call draws new masks; at
+    evaluation it uses those of `evaluation`. Dropping weights makes new numbers and
+    leaves the parameters alone.
     """
 
     draws_masks = True
@@ -175,8 +182,9 @@ class DroppedLSTM(torch.nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run over a batch; returns (output, (h_n, c_n)).
 
-        input (T, B, I), hx = (h0, c0) (B, H) each  ->  output (T, B, H), times the mask `out`; h_n, c_n
-        (B, H) are the last states, without it. masks: these instead of drawn ones.
+        input (T, B, I), hx = (h0, c0) (B, H) each  ->  output (T, B, H), times the mask
+        `out`; h_n, c_n (B, H) are the last states, without it. masks: these instead of
+        drawn ones.
         """
         params = list(self.parameters())
         check_cell(params, 4, input, 3)

@@ -1,7 +1,9 @@
-"""Dropout in torch: the twin of `rnnlit.dropout`.   B batch, T steps, I inputs, H hidden.
+"""Dropout in torch: the twin of `rnnlit.dropout`.
 
-p is the probability to DROP, and kept numbers are divided by 1 - p. All masks come from a torch.Generator,
-or from torch's own if none is given.
+B batch, T steps, I inputs, H hidden.
+
+p is the probability to DROP, and kept numbers are divided by 1 - p. All masks come from
+a torch.Generator, or from torch's own if none is given.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ def binary_mask(
 ) -> Tensor:
     """Draw a mask without scaling:  m = 1 with probability 1 - p, else 0.
 
-    like: a tensor that tells dtype and device, in place of the two arguments. So layers call it, which have
-        checked p when they were made.
+    like: a tensor that tells dtype and device, in place of the two arguments. So layers
+    call it, which have checked p when they were made.
     """
     if like is None:
         check_probability("p", p)
@@ -60,15 +62,18 @@ def mask(
     *,
     like: Tensor | None = None,
 ) -> Tensor:
-    """Draw an inverted dropout mask:  m = 1/(1 - p) with probability 1 - p, else 0.   like: as above"""
+    """Draw an inverted dropout mask:  m = 1/(1 - p) with probability 1 - p, else 0.
+
+    like: as in `binary_mask`.
+    """
     return binary_mask(shape, p, generator, dtype, device, like=like).div_(1 - p)
 
 
 class Dropout(torch.nn.Module):
     """Drop units of x (T, B, H) in training; x itself at evaluation.
 
-    per_sequence: one mask (1, B, H) for all steps (the "locked" dropout of Merity et al. 2018); else each
-    number has its own draw, as in torch.nn.Dropout.
+    per_sequence: one mask (1, B, H) for all steps (the "locked" dropout of Merity et
+    al. 2018); else each number has its own draw, as in torch.nn.Dropout.
     """
 
     draws_masks = True
@@ -88,7 +93,7 @@ class Dropout(torch.nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """m x in training, x at evaluation. With per_sequence, x has time as its first of three axes."""
+        """m x in training, x at evaluation; with per_sequence, x is (T, B, N)."""
         if self.per_sequence and x.dim() != 3:
             raise ValueError(
                 f"x: expected shape (T, B, H) with per_sequence, got {tuple(x.shape)}"
@@ -106,8 +111,8 @@ class Dropout(torch.nn.Module):
 class DropConnect(torch.nn.Linear):
     """An affine map that drops weights in training (Wan et al. 2013):  y = (M W) x + b.
 
-    The parameter stays as it is: the masked weights are new numbers in each call, and the gradient for W
-    comes through them.
+    The parameter stays as it is: the masked weights are new numbers in each call, and
+    the gradient for W comes through them.
     """
 
     draws_masks = True
@@ -125,14 +130,15 @@ class DropConnect(torch.nn.Linear):
         self.p, self.generator = check_probability("p", p), generator
 
     def forward(self, input: Tensor) -> Tensor:
-        """(M W) x + b in training, W x + b at evaluation.   input (..., I)  ->  (..., O)"""
+        """(M W) x + b in training, W x + b at evaluation.   (..., I)  ->  (..., O)"""
         weight = self.weight
         if self.training and self.p > 0:
             weight = mask(weight.shape, self.p, self.generator, like=weight) * weight
         return torch.nn.functional.linear(input, weight, self.bias)
 
 
-# What drops numbers in training mode, and does nothing else there that it doesn't do in evaluation.
+# What drops numbers in training mode, and does nothing else there that it doesn't do
+# in evaluation.
 _DROPOUT = (
     nn.Dropout,
     nn.Dropout1d,
@@ -151,10 +157,11 @@ _ATTENTION = (
 def draws_masks(module: torch.nn.Module) -> bool:
     """Whether this module itself, its parts aside, draws masks in training mode.
 
-    Meant are a layer of `rnnlit.nn` with any kind of dropout, zoneout among them; a recurrent layer of torch
-    with dropout between its layers; torch.nn's Dropout family, scripted as well; torch's attention and
-    transformer layers with dropout; and whatever has a true attribute `draws_masks`. A module of one's own
-    that calls `torch.nn.functional.dropout(x, p, self.training)` is told by this attribute alone.
+    Meant are a layer of `rnnlit.nn` with any kind of dropout, zoneout among them; a
+    recurrent layer of torch with dropout between its layers; torch.nn's Dropout family,
+    scripted as well; torch's attention and transformer layers with dropout; and
+    whatever has a true attribute `draws_masks`. A module of one's own that calls
+    `torch.nn.functional.dropout(x, p, self.training)` is told by this attribute alone.
     """
     said = getattr(module, "draws_masks", None)
     if said is not None:
@@ -180,16 +187,17 @@ def draws_masks(module: torch.nn.Module) -> bool:
 
 @contextmanager
 def masks_drawn(model: torch.nn.Module) -> Iterator[None]:
-    """Put what drops numbers in a model into training mode for a while, and nothing else of it.
+    """Put what drops numbers in a model into training mode for a while, and no more.
 
-    Which modules these are, `draws_masks` tells. Batch normalisation, if there is any, stays in evaluation
-    mode. Zoneout draws its masks too, in place of their mean. ValueError: no such module.
+    Which modules these are, `draws_masks` tells. Batch normalisation, if there is any,
+    stays in evaluation mode. Zoneout draws its masks too, in place of their mean.
+    ValueError: no such module.
     """
     layers = [module for module in model.modules() if draws_masks(module)]
     if not layers:
         raise ValueError(
-            "model: expected one dropout layer at least, a recurrent layer with dropout, or a module whose "
-            "attribute draws_masks is True, got none"
+            "model: expected one dropout layer at least, a recurrent layer with "
+            "dropout, or a module whose attribute draws_masks is True, got none"
         )
     modes = [layer.training for layer in layers]
     for layer in layers:
@@ -205,13 +213,14 @@ def masks_drawn(model: torch.nn.Module) -> Iterator[None]:
 def mc_dropout(
     model: torch.nn.Module, x: Tensor, samples: int, *args: Any, **options: Any
 ) -> Predictive:
-    """Mean, variance and entropy of the classes over stochastic passes (Gal & Ghahramani 2016).
+    """Mean, variance and entropy over stochastic passes (Gal & Ghahramani 2016).
 
         mean = 1/S sum_s softmax(model(x))        entropy = - sum_k mean_k log mean_k
 
-    model: gives logits (..., K); it is called as model(x, *args, **options). What drops numbers in it draws
-    masks here whatever its mode is, which is then as before: dropout layers, and the recurrent layers of
-    `rnnlit.nn` with any of their kinds of dropout (`draws_masks`). samples: the number S of passes.
+    model: gives logits (..., K); it is called as model(x, *args, **options). What drops
+    numbers in it draws masks here whatever its mode is, which is then as before:
+    dropout layers, and the recurrent layers of `rnnlit.nn` with any of their kinds of
+    dropout (`draws_masks`). samples: the number S of passes.
     ValueError: nothing in the model drops anything.
     """
     S = check_size("samples", samples)

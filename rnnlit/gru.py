@@ -1,4 +1,6 @@
-"""Gated recurrent unit.   B batch, T steps, I inputs, H hidden;   blocks r z n, in this order.
+"""Gated recurrent unit.
+
+B batch, T steps, I inputs, H hidden;   blocks r z n, in this order.
 
 r reset gate, z update gate, n candidate ("new"). z = 1 keeps the old state.
 

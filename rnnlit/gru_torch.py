@@ -1,7 +1,9 @@
-"""GRU in torch: the twin of `rnnlit.gru`.   B batch, T steps, I inputs, H hidden;   blocks r z n.
+"""GRU in torch: the twin of `rnnlit.gru`.
 
-`step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. The layer for work is `rnnlit.nn.GRU`.
+B batch, T steps, I inputs, H hidden;   blocks r z n.
+
+`step` and `forward` are the formula in torch, with autograd for the backward pass; they
+differ from the reference in nothing else. The layer for work is `rnnlit.nn.GRU`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def step(
         n    = tanh(W_in x + b_in + r (W_hn h + b_hn))     with reset_after
         n    = tanh(W_in x + b_in + W_hn (r h) + b_hn)     without
 
-    params: `rnnlit.gru.Params` holding tensors, or one entry of a layer's `all_weights`.
+    params: `rnnlit.gru.Params` of tensors, or one entry of a layer's `all_weights`.
     x (B, I), h (B, H)  ->  (B, H)
     """
     check_cell(params, 3, x, 2, h=h)
@@ -59,9 +61,10 @@ def forward(
 ) -> Run:
     """Run over whole sequences: `step`, T times.
 
-    x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <= T, in any order, if the
-    batch is padded.
-    TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range.
+    x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <= T,
+    in any order, if the batch is padded.
+    TypeError, ValueError: an argument of another type, dtype or shape; lengths out of
+    range.
     """
     check_cell(params, 3, x, 3, h0=h0)
     T, B, _ = x.shape

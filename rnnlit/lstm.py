@@ -1,4 +1,6 @@
-"""Long short-term memory.   B batch, T steps, I inputs, H hidden;   gates i f g o, in this order.
+"""Long short-term memory.
+
+B batch, T steps, I inputs, H hidden;   gates i f g o, in this order.
 
 i input gate, f forget gate, g candidate, o output gate.
 

@@ -1,4 +1,6 @@
-"""LSTM of 1997, without a forget gate.   B batch, T steps, I inputs, H hidden;   gates i g o.
+"""LSTM of 1997, without a forget gate.
+
+B batch, T steps, I inputs, H hidden;   gates i g o.
 
 i input gate, g candidate, o output gate, stacked in this order.
 

@@ -2,8 +2,9 @@
 
 B batch, T steps, I inputs, H hidden.
 
-`step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. No fused kernel knows this cell, so there is no layer for work.
+`step` and `forward` are the formula in torch, with autograd for the backward pass; they
+differ from the reference in nothing else. No fused kernel knows this cell, so there is
+no layer for work.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from rnnlit.tools.checks_torch import check_cell
 def step(
     params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Advance one step (Hochreiter & Schmidhuber 1997, section 4): see `rnnlit.lstm_1997.step`.
+    """Advance one step (Hochreiter & Schmidhuber 1997, section 4).
 
-    params: `rnnlit.lstm_1997.Params` holding tensors.    x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B,
-    H)
+    The equations are those of `rnnlit.lstm_1997.step`.
+    params: `rnnlit.lstm_1997.Params` holding tensors.
+    x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_cell(params, 3, x, 2, h=h, c=c)
     weight_ih, weight_hh, bias_ih, bias_hh = params
@@ -42,6 +44,6 @@ def forward(
     c0: Tensor | None = None,
     lengths: Any = None,
 ) -> Run:
-    """Run over whole sequences: `step`, T times; arguments and errors as in `rnnlit.lstm_torch.forward`."""
+    """Run over whole sequences: `step`, T times; as `rnnlit.lstm_torch.forward`."""
     check_cell(params, 3, x, 3, h0=h0, c0=c0)
     return unroll(step, params, x, h0, c0, lengths)

@@ -1,4 +1,4 @@
-"""The LSTM of the source article, taken at its word: evidence for the errata, for nobody to use.
+"""The LSTM of the source article, at its word: evidence for the errata, not for use.
 
 B batch, T steps, I inputs, H hidden. The article's formulas can be read in more
 than one way, so each reading is a `step` of its own. They are in torch because
@@ -18,7 +18,7 @@ Step = Callable[["Params", Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Params(NamedTuple):
-    """The article's weights under its own names; those of three "gates" multiply the state."""
+    """The article's weights by its names; those of three "gates" multiply the state."""
 
     W_ix: Tensor  # (I, H) "input gate"
     W_fx: Tensor  # (H, H) "forget gate"
@@ -85,7 +85,7 @@ def charitable_step(
 
 
 def forward(step: Step, params: Params, x: Tensor) -> Tensor:
-    """Run a reading over whole sequences, from zero.   x (T, B, I)  ->  outputs (T, B, H)"""
+    """Run a reading over whole sequences, from zero.   x (T, B, I)  ->  (T, B, H)"""
     h = c = x.new_zeros(x.shape[1], params.bias_h.shape[0])
     outputs = []
     for x_t in x:

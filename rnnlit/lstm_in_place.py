@@ -1,4 +1,6 @@
-"""The LSTM's passes without a spare array.   B batch, T steps, I inputs, H hidden;   gates i f g o.
+"""The LSTM's passes without a spare array.
+
+B batch, T steps, I inputs, H hidden;   gates i f g o.
 
 The same functions of the same arguments as `rnnlit.lstm.forward` and `backward`, which
 are the ones to read. Here each operation writes into an array that is there already,

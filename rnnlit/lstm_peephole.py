@@ -1,4 +1,6 @@
-"""LSTM with peepholes.   B batch, T steps, I inputs, H hidden;   gates i f g o, in this order.
+"""LSTM with peepholes.
+
+B batch, T steps, I inputs, H hidden;   gates i f g o, in this order.
 
 Each gate also sees the cell, through one weight a unit (Gers, Schraudolph &
 Schmidhuber 2002): i and f look at the cell state before the step, o at the one
@@ -67,7 +69,7 @@ def init(
     forget_bias: float = 1.0,
     chrono: float | None = None,
 ) -> Params:
-    """As `rnnlit.lstm.init`; the peepholes are drawn from the range of the other weights."""
+    """As `rnnlit.lstm.init`; the peepholes are drawn like the other weights."""
     options: dict[str, Any] = dict(
         rng=rng, dtype=dtype, forget_bias=forget_bias, chrono=chrono
     )

@@ -1,8 +1,10 @@
-"""LSTM with peepholes in torch: the twin of `rnnlit.lstm_peephole`.   B batch, T steps, I inputs, H hidden.
+"""LSTM with peepholes in torch: the twin of `rnnlit.lstm_peephole`.
 
-`step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. No fused kernel knows this cell; the layer for work is
-`rnnlit.nn.LSTM(..., peephole=True)`.
+B batch, T steps, I inputs, H hidden.
+
+`step` and `forward` are the formula in torch, with autograd for the backward pass; they
+differ from the reference in nothing else. No fused kernel knows this cell; the layer
+for work is `rnnlit.nn.LSTM(..., peephole=True)`.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from rnnlit.tools.checks_torch import check_cell
 def step(
     params: Sequence[Any], x: Tensor, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Advance one step (Gers, Schraudolph & Schmidhuber 2002): see `rnnlit.lstm_peephole.step`.
+    """Advance one step (Gers, Schraudolph & Schmidhuber 2002).
 
-    params: `rnnlit.lstm_peephole.Params` holding tensors.    x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c'
-    (B, H)
+    The equations are those of `rnnlit.lstm_peephole.step`.
+    params: `rnnlit.lstm_peephole.Params` holding tensors.
+    x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_cell(params, 4, x, 2, peepholes=3, h=h, c=c)
     weight_ih, weight_hh, bias_ih, bias_hh, *peepholes = params
@@ -40,6 +43,6 @@ def forward(
     c0: Tensor | None = None,
     lengths: Any = None,
 ) -> Run:
-    """Run over whole sequences: `step`, T times; arguments and errors as in `rnnlit.lstm_torch.forward`."""
+    """Run over whole sequences: `step`, T times; as `rnnlit.lstm_torch.forward`."""
     check_cell(params, 4, x, 3, peepholes=3, h0=h0, c0=c0)
     return unroll(step, params, x, h0, c0, lengths)

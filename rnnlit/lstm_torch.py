@@ -1,7 +1,9 @@
-"""LSTM in torch: the twin of `rnnlit.lstm`.   B batch, T steps, I inputs, H hidden;   gates i f g o.
+"""LSTM in torch: the twin of `rnnlit.lstm`.
 
-`step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. The layer for work is `rnnlit.nn.LSTM`.
+B batch, T steps, I inputs, H hidden;   gates i f g o.
+
+`step` and `forward` are the formula in torch, with autograd for the backward pass; they
+differ from the reference in nothing else. The layer for work is `rnnlit.nn.LSTM`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def step(
         i, f, o = sigma(W_ih x + b_ih + W_hh h + b_hh)        c' = f c + i g
         g       = tanh (W_ih x + b_ih + W_hh h + b_hh)        h' = o tanh(c')
 
-    params: `rnnlit.lstm.Params` holding tensors, or one entry of a layer's `all_weights`.
+    params: `rnnlit.lstm.Params` of tensors, or one entry of a layer's `all_weights`.
     x (B, I), h (B, H), c (B, H)  ->  h' (B, H), c' (B, H)
     """
     check_cell(params, 4, x, 2, h=h, c=c)
@@ -54,9 +56,10 @@ def forward(
 ) -> Run:
     """Run over whole sequences: `step`, T times.
 
-    x (T, B, I); h0, c0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <= T, in any order, for
-    a padded batch.
-    TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range.
+    x (T, B, I); h0, c0 (B, H), zero if not given; lengths (B,) integers, 1 <=
+    length <= T, in any order, for a padded batch.
+    TypeError, ValueError: an argument of another type, dtype or shape; lengths out of
+    range.
     """
     check_cell(params, 4, x, 3, h0=h0, c0=c0)
     return unroll(step, params, x, h0, c0, lengths)
@@ -70,7 +73,7 @@ def unroll(
     c0: Tensor | None,
     lengths: Any,
 ) -> Run:
-    """Apply `step` to x (T, B, I), step by step; a sequence that has ended keeps its last state."""
+    """Apply `step` to each x_t of x (T, B, I); at the padding the last state stays."""
     T, B, _ = x.shape
     H = params[1].shape[1]
     padded = (

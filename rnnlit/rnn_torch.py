@@ -1,7 +1,9 @@
-"""The plain recurrent network in torch: the twin of `rnnlit.rnn`.   B batch, T steps, I inputs, H hidden.
+"""The plain recurrent network in torch: the twin of `rnnlit.rnn`.
 
-`step` and `forward` are the formula in torch, with autograd for the backward pass; they differ from the
-reference in nothing else. The layer for work is `rnnlit.nn.RNN`.
+B batch, T steps, I inputs, H hidden.
+
+`step` and `forward` are the formula in torch, with autograd for the backward pass; they
+differ from the reference in nothing else. The layer for work is `rnnlit.nn.RNN`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ class Run(NamedTuple):
 def step(params: Sequence[Any], x: Tensor, h: Tensor) -> Tensor:
     """Advance one step:  h' = tanh(W_ih x + b_ih + W_hh h + b_hh)    (Elman 1990)
 
-    params: `rnnlit.rnn.Params` holding tensors, or one entry of a layer's `all_weights`.
+    params: `rnnlit.rnn.Params` of tensors, or one entry of a layer's `all_weights`.
     x (B, I), h (B, H)  ->  (B, H)
     """
     check_cell(params, 1, x, 2, h=h)
@@ -39,9 +41,10 @@ def forward(
 ) -> Run:
     """Run over whole sequences: `step`, T times.
 
-    x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <= T, in any order, if the
-    batch is padded.
-    TypeError, ValueError: an argument of another type, dtype or shape; lengths out of range.
+    x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <= T,
+    in any order, if the batch is padded.
+    TypeError, ValueError: an argument of another type, dtype or shape; lengths out of
+    range.
     """
     check_cell(params, 1, x, 3, h0=h0)
     T, B, _ = x.shape
