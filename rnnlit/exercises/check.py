@@ -61,10 +61,11 @@ class Verdict(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One input: its arguments, and its sizes in words for a message."""
+    """One input: its arguments, its sizes in words, and how far off a right answer may be, relatively."""
 
     arguments: tuple[Any, ...]
     words: str
+    close: float = CLOSE["float64"]
 
 
 class Problem(Exception):
@@ -216,17 +217,25 @@ class Exercise(Check):
     ) -> None:
         super().__init__(call, results, mistakes, fields)
         self.oracle, self.draw, self.close = oracle, draw, close
-        self.names = dict(names or {letter: letter for letter in getattr(draw, "letters", Sizes._fields)})
+        letters = getattr(draw, "letters", Sizes._fields)
+        self.names = {letter: letter for letter in letters} if names is None else dict(names)
 
     def cases(self) -> Iterator[Case]:
         """The inputs, the same each time: each size in float64, then in float32."""
         rng = np.random.default_rng(20000)
         for sizes in SIZES:
             arguments = self.draw(rng, sizes)
-            letters = ", ".join(f"{name} = {getattr(sizes, size)}" for size, name in self.names.items())
+            words = [f"{name} = {getattr(sizes, size)}" for size, name in self.names.items()]
+            words += [
+                f"{name} = {one}"
+                for name, one in zip(self.arguments, arguments, strict=True)
+                if isinstance(one, int | float) and name not in self.names.values()
+            ]
             floats = any(isinstance(one, np.ndarray) and one.dtype.kind == "f" for one in flat(arguments))
             for dtype in (np.float64, np.float32) if floats else (np.float64,):
-                yield Case(copied(arguments, dtype), f"{letters}, {np.dtype(dtype)}")
+                said = [*words, str(np.dtype(dtype))] if floats else words
+                close = max(self.close, CLOSE[str(np.dtype(dtype))])
+                yield Case(copied(arguments, dtype), ", ".join(said), close)
 
     def _compare(self, function: Callable[..., Any]) -> Verdict:
         cases = list(self.cases())
@@ -240,7 +249,8 @@ class Exercise(Check):
                 problem = met
                 break
         cases, rights = cases[: len(answers)], rights[: len(answers)]
-        good = all(agree(*pair, self.close) for pair in zip(answers, rights, strict=True))
+        limits = [case.close for case in cases]
+        good = all(agree(*three) for three in zip(answers, rights, limits, strict=True))
         if good and problem is not None:
             raise problem
         if good:
@@ -248,11 +258,11 @@ class Exercise(Check):
         for mistake in self.mistakes if problem is None else ():
             made = (self.leaves(mistake.wrong(*copied(case.arguments))) for case in cases)
             with np.errstate(all="ignore"):
-                if all(agree(*pair, self.close) for pair in zip(answers, made, strict=True)):
+                if all(agree(*three) for three in zip(answers, made, limits, strict=True)):
                     return looks_like(mistake)
         for case, answer, right in zip(cases, answers, rights, strict=True):
             arrays = self.arrays(answer, right, case)
-            if not agree(arrays, right, self.close):
+            if not agree(arrays, right, case.close):
                 return wrong(self._difference(arrays, right, case))
         raise AssertionError("an answer that differs nowhere")
 
@@ -280,12 +290,12 @@ class Exercise(Check):
         good = [
             name
             for name, a, b in zip(self.results, answer, right, strict=True)
-            if agree([a], [b], self.close)
+            if agree([a], [b], case.close)
         ]
         name, got, want = next(
             (name, a, np.asarray(b))
             for name, a, b in zip(self.results, answer, right, strict=True)
-            if not agree([a], [b], self.close)
+            if not agree([a], [b], case.close)
         )
         head = f"{name} is not right"
         if good:
@@ -293,9 +303,9 @@ class Exercise(Check):
         if not want.shape:
             return f"{head}: {shown(got)} where {shown(want)} is right [{case.words}]."
         off = np.abs(got.astype(float) - want.astype(float))
-        limit = tolerance(want, self.close) * max(1.0, float(np.abs(want).max()))
+        limit = case.close * max(1.0, float(np.abs(want).max()))
         at = tuple(int(k) for k in np.argwhere(off > limit)[0])
-        guess = " All signs are turned round." if agree([-got], [want], self.close) else ""
+        guess = " All signs are turned round." if agree([-got], [want], case.close) else ""
         share = f"{int((off > limit).sum())} of {off.size} numbers"
         return (
             f"{head}. {share} differ, by {float(off.max()):.2g} at most; the first is "
@@ -378,13 +388,8 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) else True
 
 
-def tolerance(right: Any, close: float) -> float:
-    """How far a right answer may be from this one, relative to its largest number."""
-    return max(close, CLOSE["float32"]) if np.asarray(right).dtype == np.float32 else close
-
-
 def agree(answer: Sequence[Any], right: Sequence[Any], close: float) -> bool:
-    """Whether results agree in shape and, within rounding, in every number; NaN agrees with NaN."""
+    """Whether results agree in shape and, within `close`, in every number; NaN agrees with NaN."""
     for one, expected in zip(answer, right, strict=True):
         try:
             got, want = np.asarray(one), np.asarray(expected)
@@ -394,7 +399,7 @@ def agree(answer: Sequence[Any], right: Sequence[Any], close: float) -> bool:
             return False
         if want.size:
             a, b = got.astype(float), want.astype(float)
-            limit = tolerance(expected, close) * max(1.0, float(np.nanmax(np.abs(b), initial=0.0)))
+            limit = close * max(1.0, float(np.nanmax(np.abs(b), initial=0.0)))
             if not ((np.abs(a - b) <= limit) | (np.isnan(a) & np.isnan(b)) | (a == b)).all():
                 return False
     return True

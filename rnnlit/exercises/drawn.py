@@ -121,7 +121,7 @@ EVEN_WEIGHTS = (
     Rule(
         "the weights do not fill -1/sqrt(H) to 1/sqrt(H) evenly.",
         lambda a, W_ih, W_hh, *b: all(
-            abs(W.mean()) < 0.06 * _bound(a) and abs(W.std() / _bound(a) - 3**-0.5) < 0.03
+            abs(W.mean()) < 0.1 * _bound(a) and abs(W.std() / _bound(a) - 3**-0.5) < 0.05
             for W in (W_ih, W_hh)
         ),
     ),

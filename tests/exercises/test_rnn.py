@@ -92,7 +92,7 @@ def test_an_answer_written_anew_is_right(answer):
 def test_clipping_is_tried_on_both_sides_of_the_limit():
     clipped = [
         np.linalg.norm(np.concatenate([dW.ravel(), db])) > max_norm
-        for (dW, db, max_norm), _ in rnn.clip_by_norm.cases()
+        for dW, db, max_norm in (case.arguments for case in rnn.clip_by_norm.cases())
     ]
     assert any(clipped) and not all(clipped)
 
@@ -105,7 +105,7 @@ def test_identity_is_not_drawn():
 def test_latch():
     assert rnn.latch.judge(w_x=10, w_h=5, b=0).outcome == RIGHT
     weak = rnn.latch.judge(w_x=10, w_h=0.5, b=0)
-    assert weak.outcome == WRONG and "h should be at least 0.5 (on since step 2)" in weak.text
+    assert weak.outcome == WRONG and "h should be at least 0.5 (on since step 1)" in weak.text
     assert rnn.latch.judge(w_x=1, w_h=5, b=0).outcome == WRONG
     assert rnn.latch.judge(w_x=(10,), w_h=(5,), b=(0,)).outcome == RIGHT
 
