@@ -6,6 +6,7 @@ import pytest
 
 from tests.book_checks import (
     arithmetic,
+    counts,
     equations,
     files,
     loops,
@@ -15,6 +16,7 @@ from tests.book_checks import (
     records,
     text,
     waits,
+    words,
 )
 
 # ---------------------------------------------------------------- the reading order
@@ -283,6 +285,169 @@ def test_a_prediction_has_an_answer():
 def test_definitions_are_seen_beside_magics_and_broken_syntax():
     assert notebook.defined("%matplotlib inline\n!ls\ndef f(): pass") == ["f"]
     assert notebook.defined("def f(:\n  pass\nclass G") == ["f", "G"]
+
+
+# ---------------------------------------------------------------- what is counted of a page
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("every gate sees both: True", True),
+        ("G3   r and z lie in (0, 1), the candidate does not: True", True),
+        ("h_n    above 80 %: True   below 20 %: False", True),
+        ("True", True),
+        ("[True, False, True]", True),
+        ("left after 50 steps: 0.005", False),
+        ("alive after 20: 0.003   measured so: True", False),
+        ("0.87   True", False),
+        ("The network is right about True and False.", True),
+        ("It learns.", False),
+    ],
+)
+def test_lines_that_say_only_true_or_false(line, verdict):
+    assert counts.is_verdict(line) == verdict
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("0.87   with the reset gate", "0.87"),
+        ("mean loss of steps 1 to 50: 0.92", "0.92"),
+        ("the input gate is more open at a flag: True", "True"),
+        ("error: -0.5e-3 on average", "-0.5e-3"),
+        ("losses: [0.5, 0.4]", "[0.5"),
+        ("LSTM   960 parameters", "960"),
+    ],
+)
+def test_where_the_value_of_a_line_begins(line, value):
+    assert line[counts.value_at(line) :].startswith(value)
+
+
+def test_a_line_of_words_has_no_value_that_could_be_late():
+    assert counts.value_at("and then it says what it has learnt of all the words that it has read") == 0
+
+
+FOLD = markdown("```{exercise}\n:label: a\n```\n````{solution-start} a\n:class: dropdown\n````")
+FOLD_END = markdown("````{solution-end}\n````")
+LOOP = """for step in range(300):
+    run = lstm.forward(cell, x)
+    loss, dh = mean_squared_error(run.h, y)
+    adam.step(lstm.backward(cell, run, dh=dh).params)"""
+CURVE = 'ax.set(xlabel="step of training", ylabel="loss (nats)")'
+COUNTED = book(
+    markdown("# Title"),
+    code("print(a)", 1, [stream("left: 0.005\nboth agree: True\n\n")]),
+    code(
+        "show(f)",
+        2,
+        [{"output_type": "execute_result", "data": {"text/plain": "# f\nTrue", "text/markdown": ""}}],
+    ),
+    code(LOOP, 3, [stream("0.5  loss\n")]),
+    code(CURVE, 4, [picture(), stream("The loss falls below 0.5: True it is.\n")]),
+    code(LOOP, 5, tags=["hide-cell"]),
+    code("print(b)", 6, [stream("0.25\n")], tags=["hide-output"]),
+    code(STUB, 7, [stream("Not tried yet: write it.")], tags=["exercise"]),
+    FOLD,
+    code("print(c)", 8, [stream("same: True\n")]),
+    code(SOLVED, 9, [stream("Right: it is.")], tags=["solution"]),
+    FOLD_END,
+    code("print(d)" + "  # " + 80 * "x", 10, [stream(60 * "." + ": 3\n" + 90 * "y")]),
+)
+
+
+def test_a_page_is_counted():
+    assert counts.count(COUNTED) == counts.Counts(
+        lines=5,  # left, agree, loss, late, wide
+        verdicts=1,
+        folded_lines=2,
+        folded_verdicts=1,
+        wide=2,
+        late=1,
+        predictions=1,
+        exercises=1,
+        solutions=1,
+        loops=1,
+        curves=1,
+    )
+    assert counts.count(COUNTED).share == 2 / 7
+    assert {kind for kind, _ in counts.against(COUNTED)} == {"True/False", "late", "wide"}
+    assert counts.count(book()).share == 0
+
+
+def test_a_caption_may_be_long_and_what_is_under_it_not():
+    long = 90 * "x"
+    assert counts.count(book(code(outputs=[picture(), stream(long)]))).wide == 0
+    assert counts.count(book(code(outputs=[picture(), stream(f"It rises.\n{long}")]))).wide == 1
+
+
+def test_source_that_a_cell_shows_is_measured():
+    shown = {
+        "output_type": "execute_result",
+        "data": {"text/plain": "x", "text/markdown": f"```python\n{90 * 'x'}\n```"},
+    }
+    assert counts.count(book(code(outputs=[shown]))).wide == 1
+
+
+def test_bars_of_a_page():
+    assert counts.page_bars(COUNTED) == {"verdicts", "wide", "late"}
+    assert counts.page_bars(book(markdown("An orthogonal start helps."))) == {"words"}
+    assert counts.page_bars(book(code(outputs=[stream("0.5  loss")]))) == set()
+
+
+def test_bars_of_a_chapter():
+    every = {"predictions", "exercises", "loop", "curve"}
+    assert counts.chapter_bars([book()]) == every
+    assert counts.chapter_bars([COUNTED]) == {"predictions", "exercises"}
+    assert counts.chapter_bars(4 * [COUNTED]) == set()
+    assert counts.chapters(["rnn", "rnn_gradient", "lstm"]) == {
+        "rnn": ["rnn", "rnn_gradient"],
+        "lstm": ["lstm"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("sentence", "use"),
+    [
+        ("From an orthogonal\nstart it learns.", "initialisation"),
+        ("The unit has two states of rest.", "fixed point"),
+        ("It counts groups of 4.", "n-grams"),
+        ("the gradient of the loss for the weights", "the gradient with respect to"),
+        ("the gradients for all states", "the gradient with respect to"),
+        ("9 of 10 are named right.", "classified correctly"),
+        ("The four gates are alike.", "three gates"),
+        ("kept until the way back", "the backward pass"),
+    ],
+)
+def test_coined_words_are_found(sentence, use):
+    (finding,) = words.coined(sentence)
+    assert use in finding
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The gradient with respect to the weights falls.",
+        "Training starts from 300 random starting points.",
+        "An orthogonal initialisation has a fixed point; 4-grams count.",
+        "The gradient is multiplied on its way back.",
+        "groups of four rows",
+    ],
+)
+def test_words_of_the_field_pass(sentence):
+    assert words.coined(sentence) == []
+
+
+def test_words_are_looked_for_in_all_that_a_reader_sees():
+    page = book(markdown("one"), code("two = 2", outputs=[stream("three\n")]))
+    assert words.visible(page).split() == ["one", "two", "=", "2", "three"]
+
+
+def test_the_command_prints_a_table(capsys):
+    counts.main(["lstm", "--lines"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == counts.HEAD and lines[1].startswith("lstm ")
+    assert len(lines[0]) == len(lines[1])
 
 
 # ---------------------------------------------------------------- text
