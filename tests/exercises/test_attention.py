@@ -84,10 +84,3 @@ def length_normaliser(length, alpha):
 def test_an_answer_written_anew_is_right(answer):
     verdict = getattr(attention, answer.__name__).judge(answer)
     assert verdict.outcome == RIGHT, verdict.text
-
-
-def test_the_best_row_alone_is_not_the_best_beam():
-    """The draws tell the beam from a search that keeps one extension of each hypothesis."""
-    for case in attention.beam_step.cases():
-        scores, logs, size = case.arguments
-        assert size == len(logs) and len(scores) == size

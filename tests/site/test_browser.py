@@ -400,6 +400,20 @@ def test_solutions_are_folded_and_open_at_a_click(visit) -> None:
     body.wait_for(state="visible")
 
 
+def test_the_answer_to_a_prediction_is_printed_and_folded_code_is_not(visit) -> None:
+    page = visit("book/lstm.html").page
+    fold = """<div class="cell"><details class="admonition hide {0}-input">
+        <summary>Show</summary><p id="{0}">0.005</p></details></div>"""
+    page.evaluate(
+        "html => document.querySelector('.bd-article').insertAdjacentHTML('beforeend', html)",
+        fold.format("below") + fold.format("above"),
+    )
+    seen = "() => ['below', 'above'].map(id => document.getElementById(id).checkVisibility())"
+    assert page.evaluate(seen) == [False, False]
+    page.emulate_media(media="print")
+    assert page.evaluate(seen) == [True, False]
+
+
 def test_code_can_be_copied(visit) -> None:
     page = visit("book/lstm.html").page
     page.wait_for_selector("button.copybtn", state="attached")
