@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 
 from rnnlit import attention, attention_scores, search
-from rnnlit.exercises.birnn import drawn_lengths
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
-from rnnlit.exercises.draw import normal
+from rnnlit.exercises.draw import drawn_lengths, normal
 from rnnlit.tools.functions import sigmoid
 
 BY_KEY = {"B": "B", "T": "S", "H": "K"}

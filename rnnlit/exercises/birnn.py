@@ -20,20 +20,9 @@ import numpy as np
 
 from rnnlit import birnn, rnn
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
-from rnnlit.exercises.draw import Draw, normal, with_letters, with_params
+from rnnlit.exercises.draw import Draw, drawn_lengths, normal, with_letters, with_params
 from rnnlit.tools import layers
 from rnnlit.tools.sequences import clear_padding
-
-
-def drawn_lengths(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
-    """Lengths (B,), one of them T and, where there is room, one shorter."""
-    lengths = rng.integers(1, sizes.T + 1, sizes.B)
-    lengths[-1] = sizes.T
-    if sizes.B > 1 or sizes.T == 1:
-        lengths[0] = max(1, sizes.T - 2)
-    else:
-        lengths[0] = sizes.T - 1
-    return lengths
 
 
 def _with_lengths(draw: Draw, letters: str) -> Draw:

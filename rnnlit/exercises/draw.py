@@ -54,6 +54,17 @@ def shape(letters: str, sizes: Sizes) -> tuple[int, ...]:
     return tuple(getattr(sizes, letter) for letter in letters)
 
 
+def drawn_lengths(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
+    """Lengths (B,), one of them T and, where there is room, one shorter."""
+    lengths = rng.integers(1, sizes.T + 1, sizes.B)
+    lengths[-1] = sizes.T
+    if sizes.B > 1 or sizes.T == 1:
+        lengths[0] = max(1, sizes.T - 2)
+    else:
+        lengths[0] = sizes.T - 1
+    return lengths
+
+
 def reordered(params: Any, order: list[int]) -> Any:
     """Params whose blocks stand in another order: block k of the result is block order[k]."""
     return type(params)(*(np.concatenate([np.split(a, len(order))[k] for k in order]) for a in params))

@@ -4,7 +4,7 @@ import numpy as np
 
 from rnnlit import gru, lstm_peephole
 from rnnlit.exercises.check import SIZES
-from rnnlit.exercises.draw import normal, reordered, shape, with_params
+from rnnlit.exercises.draw import drawn_lengths, normal, reordered, shape, with_params
 
 RNG = np.random.default_rng(0)
 
@@ -32,3 +32,10 @@ def test_blocks_in_another_order():
     assert (turned.weight_ih[:H] == params.weight_ih[2 * H :]).all()
     assert (turned.bias_hh[H:] == params.bias_hh[: 2 * H]).all()
     assert type(turned) is gru.Params
+
+
+def test_lengths_are_of_a_padded_batch():
+    for sizes in SIZES:
+        lengths = drawn_lengths(RNG, sizes)
+        assert lengths.shape == (sizes.B,) and 1 <= lengths.min() and lengths.max() <= sizes.T
+        assert sizes.T == 1 or lengths.min() < sizes.T
