@@ -443,6 +443,12 @@ def test_words_are_looked_for_in_all_that_a_reader_sees():
     assert words.visible(page).split() == ["one", "two", "=", "2", "three"]
 
 
+def test_exercises_that_no_page_asks_are_found():
+    names = counts.exercises()
+    assert {"lstm.step", "lstm.latch", "rnn.delay"} <= set(names)
+    assert counts.unused(['"exercises.lstm.step.check(my_step)"'], ["lstm.step", "gru.step"]) == ["gru.step"]
+
+
 def test_the_command_prints_a_table(capsys):
     counts.main(["lstm", "--lines"])
     lines = capsys.readouterr().out.splitlines()

@@ -55,13 +55,10 @@ def shape(letters: str, sizes: Sizes) -> tuple[int, ...]:
 
 
 def drawn_lengths(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
-    """Lengths (B,), one of them T and, where there is room, one shorter."""
+    """Lengths (B,): the first two steps shorter than T, if T has them, the last T where there are several."""
     lengths = rng.integers(1, sizes.T + 1, sizes.B)
     lengths[-1] = sizes.T
-    if sizes.B > 1 or sizes.T == 1:
-        lengths[0] = max(1, sizes.T - 2)
-    else:
-        lengths[0] = sizes.T - 1
+    lengths[0] = max(1, sizes.T - 2)
     return lengths
 
 

@@ -10,7 +10,9 @@ is a *verdict* if all its values are True or False. *Folded* is what a reader ha
 """
 
 import argparse
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from rnnlit.exercises.check import Check
+from rnnlit.exercises.puzzle import Puzzle
 from tests.book_checks import order, screens, words
 from tests.book_checks.notebook import ANSWERS, is_image, tags
 
@@ -291,6 +295,9 @@ def main(arguments: list[str] | None = None) -> None:
         for name, bars in missed.items():
             quoted = ", ".join(f'"{bar}"' for bar in sorted(bars))
             print(f'    "{name}": {{{quoted}}},')
+    if not given.pages:
+        idle = unused([path.read_text(encoding="utf-8") for path in paths.values()], exercises())
+        print("\nExercises that no page asks:", ", ".join(idle) or "none")
     if given.site:
         built = [ROOT / "_build" / "html" / "book" / f"{stem}.html" for stem in stems]
         print(f"\n{SITE_HEAD}")
@@ -302,6 +309,20 @@ def core() -> list[str]:
     """Return the stems of the core chapters' pages, in reading order."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     return [page.removeprefix("book/") for page in order.concepts(toc)]
+
+
+def exercises() -> list[str]:
+    """Return the names of all exercises and puzzles, lstm.step and so on."""
+    found = []
+    for module in pkgutil.iter_modules([str(ROOT / "rnnlit" / "exercises")]):
+        names = vars(importlib.import_module(f"rnnlit.exercises.{module.name}"))
+        found += [f"{module.name}.{name}" for name, one in names.items() if isinstance(one, Check | Puzzle)]
+    return found
+
+
+def unused(pages: list[str], names: list[str]) -> list[str]:
+    """Return the exercises whose check no page calls."""
+    return [name for name in names if not any(f"{name}.check(" in page for page in pages)]
 
 
 def against(notebook: Notebook) -> Iterator[tuple[str, str]]:

@@ -37,5 +37,5 @@ def test_blocks_in_another_order():
 def test_lengths_are_of_a_padded_batch():
     for sizes in SIZES:
         lengths = drawn_lengths(RNG, sizes)
-        assert lengths.shape == (sizes.B,) and 1 <= lengths.min() and lengths.max() <= sizes.T
+        assert lengths.shape == (sizes.B,) and lengths.min() >= 1 and lengths.max() <= sizes.T
         assert sizes.T == 1 or lengths.min() < sizes.T
