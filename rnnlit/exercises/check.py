@@ -77,7 +77,6 @@ class Check:
 
     call     how the reader's function is called, such as "step(params, x, h, c)"
     results  the name of each result and its shape in letters: {"h": "B, H"}; "" is a number
-    fields   other names under which a result is found in a NamedTuple, such as {"dx": "x"}
     """
 
     def __init__(
@@ -85,14 +84,12 @@ class Check:
         call: str,
         results: Mapping[str, str],
         mistakes: Sequence[Mistake],
-        fields: Mapping[str, str] | None = None,
     ) -> None:
         self.call = call
         self.name, _, names = call.rstrip(")").partition("(")
         self.arguments = tuple(name.strip() for name in names.split(","))
         self.results = dict(results)
         self.mistakes = tuple(mistakes)
-        self.fields = dict(fields or {})
 
     def __repr__(self) -> str:
         return f"<exercise {self.call} -> {', '.join(self.results)}>"
@@ -154,7 +151,7 @@ class Check:
         if value is None:
             raise Problem("it returned None; is a `return` missing?")
         named = dict(fields_of(value))
-        found = [named.get(name, named.get(self.fields.get(name, ""))) for name in names]
+        found = [named.get(name) for name in names]
         if all(one is not None for one in found):
             return found
         if len(names) == 1:
@@ -211,11 +208,10 @@ class Exercise(Check):
         draw: Callable[[np.random.Generator, Sizes], tuple[Any, ...]],
         results: Mapping[str, str],
         mistakes: Sequence[Mistake],
-        fields: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
         close: float = CLOSE["float64"],
     ) -> None:
-        super().__init__(call, results, mistakes, fields)
+        super().__init__(call, results, mistakes)
         self.oracle, self.draw, self.close = oracle, draw, close
         letters = getattr(draw, "letters", Sizes._fields)
         self.names = {letter: letter for letter in letters} if names is None else dict(names)

@@ -45,9 +45,8 @@ class Drawn(Check):
         rules: Sequence[Rule],
         mistakes: Sequence[Mistake],
         praise: str,
-        fields: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(call, results, mistakes, fields)
+        super().__init__(call, results, mistakes)
         self.oracle, self.inputs, self.rules, self.praise = oracle, tuple(inputs), tuple(rules), praise
 
     def cases(self) -> list[Case]:

@@ -277,7 +277,7 @@ sequence_mask = Drawn(
     mistakes=(
         Mistake(
             "the mask is drawn anew at each step",
-            "Along T steps hardly any number would survive. Draw (1, B, H) once, for all steps.",
+            "One mask serves the whole sequence: draw (1, B, H) once, for all steps.",
             _new_each_step,
             lambda a, m: not ((m == 0) == (m[:1] == 0)).all() and abs(_share(m) - a[3]) < NEAR,
         ),
