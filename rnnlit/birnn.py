@@ -5,9 +5,9 @@ states are set side by side. The chains can be of any cell: a module with `init`
 `forward` and `backward`, such as `rnn`, `gru` or `lstm`, is the first argument of
 all that stands here.
 
-There is no `step`. The reverse chain begins at the end of the sequence, so nothing
-can be said of the first step before the last one is known: the network is not
-causal, and can't run along with its input.
+There is no `step`. The reverse chain begins at the end of the sequence, so its state
+at the first step is not known before the last step is: the network is not causal, and
+can't answer at once while its input still comes in.
 """
 
 from __future__ import annotations
@@ -72,21 +72,22 @@ class StackGrads(NamedTuple):
 
 
 def flip(x: np.ndarray, lengths: Any = None) -> np.ndarray:
-    """Turn each sequence round in time, from its own end; padding stays in its place.
+    """Turn each sequence round in time, from its own end; the padding stays.
 
     x (T, B, ...) of any dtype, lengths (B,) or None for all T  ->  (T, B, ...)
 
-    Doing it twice gives x back, and its gradient is itself, since it only permutes
-    the steps. Without lengths the result is a view of x and costs nothing.
+        flip(x)_t = x_{n+1-t}  for t <= n,   x_t  in the padding
+
+    Done twice it gives x back: it is a permutation of the steps that is its own
+    inverse, hence its own transpose, so that its gradient is turned by flip as well.
+    Without lengths the result is a view of x and costs nothing.
     """
-    if not isinstance(x, np.ndarray) or x.ndim < 2 or 0 in x.shape:
-        what = x.shape if isinstance(x, np.ndarray) else type(x).__name__
-        raise ValueError(f"x: expected an array (T, B, ...), not empty, got {what}")
+    _check_sequences(x)
     if lengths is None:
         return x[::-1]
-    T, B = x.shape[:2]
-    lengths, t = check_lengths(lengths, T, B), np.arange(T)[:, None]
-    return x[np.where(t < lengths, lengths - 1 - t, t), np.arange(B)]
+    lengths = check_lengths(lengths, *x.shape[:2])
+    t, b = np.ogrid[: x.shape[0], : x.shape[1]]
+    return x[np.where(t < lengths, lengths - 1 - t, t), b]
 
 
 def init(
@@ -128,14 +129,13 @@ def forward(
     TypeError, ValueError: no cell; Params of another cell; chains of two sizes; what
     the cell's `forward` refuses.
     """
-    H, _ = _check_params(cell, params)
-    first, second = ((), ()) if states is None else _check_states(states)
-    ahead = cell.forward(params.forward, x, *first, lengths=lengths, **options)
+    _check_params(cell, params)
+    states = _check_states(states)
+    options["lengths"] = lengths
+    ahead = cell.forward(params.forward, x, *states[0], **options)
     turned = np.ascontiguousarray(flip(x, lengths))
-    back = cell.forward(params.reverse, turned, *second, lengths=lengths, **options)
-
-    h = np.empty((*x.shape[:2], 2 * H), x.dtype)
-    h[..., :H], h[..., H:] = ahead.h, flip(back.h, lengths)
+    back = cell.forward(params.reverse, turned, *states[1], **options)
+    h = np.concatenate([ahead.h, flip(back.h, lengths)], axis=2)
     h_n = np.concatenate([ahead.h_n, back.h_n], axis=1)
     return Run(h, h_n, ahead, back, ahead.lengths)
 
@@ -149,21 +149,20 @@ def backward(
 ) -> Grads:
     """Each chain goes back through its own time; the input adds up what both send.
 
-        [dh^f_t; dh^r_t] = dh_t,   dx = dx^f + flip(dx^r),  where cell's backward
-        makes dx^f of dh^f, and dx^r of flip(dh^r)
+        [dh^f_t; dh^r_t] = dh_t,   dx = dx^f + flip(dx^r),
+        where cell's backward makes dx^f of dh^f, and dx^r of flip(dh^r)
 
     dh (T, B, 2H) is dL/d(run.h); dh_n (B, 2H) is dL/d(run.h_n); give one of them or
     both. What is given at the padding has no effect.
     """
-    H, dtype = _check_params(cell, params)
-    check_gradients(run.h.shape, dtype, dh=dh, dh_n=dh_n)
-    halves: list[dict[str, np.ndarray]] = [{}, {}]
-    if dh is not None:
-        halves[0]["dh"], halves[1]["dh"] = dh[..., :H], flip(dh[..., H:], run.lengths)
-    if dh_n is not None:
-        halves[0]["dh_n"], halves[1]["dh_n"] = dh_n[:, :H], dh_n[:, H:]
-    ahead = cell.backward(params.forward, run.forward, **halves[0])
-    back = cell.backward(params.reverse, run.reverse, **halves[1])
+    _check_params(cell, params)
+    check_gradients(run.h.shape, run.h.dtype, dh=dh, dh_n=dh_n)
+    dh_f, dh_r = _halves(dh)
+    end_f, end_r = _halves(dh_n)
+    if dh_r is not None:
+        dh_r = flip(dh_r, run.lengths)
+    ahead = cell.backward(params.forward, run.forward, dh=dh_f, dh_n=end_f)
+    back = cell.backward(params.reverse, run.reverse, dh=dh_r, dh_n=end_r)
     dx = ahead.x + flip(back.x, run.lengths)
     return Grads(Params(ahead.params, back.params), dx, (ahead[2:], back[2:]))
 
@@ -238,6 +237,17 @@ def backward_stack(
     return StackGrads(kinds[0], grads[0].x, kinds[2])
 
 
+def _halves(gradient: np.ndarray | None) -> list[Any]:
+    """The forward and the reverse chain's part of (..., 2H); of none, none."""
+    return [None, None] if gradient is None else np.split(gradient, 2, axis=-1)
+
+
+def _check_sequences(x: Any) -> None:
+    if not isinstance(x, np.ndarray) or x.ndim < 2 or 0 in x.shape:
+        what = x.shape if isinstance(x, np.ndarray) else type(x).__name__
+        raise ValueError(f"x: expected an array (T, B, ...), not empty, got {what}")
+
+
 def _check_cell(cell: Any) -> None:
     names = ("init", "forward", "backward", "Params")
     if not all(hasattr(cell, name) for name in names):
@@ -247,8 +257,8 @@ def _check_cell(cell: Any) -> None:
         )
 
 
-def _check_params(cell: Any, params: Any) -> tuple[int, np.dtype]:
-    """Return H and the dtype of two chains that fit each other."""
+def _check_params(cell: Any, params: Any) -> None:
+    """Two chains of this cell that fit each other."""
     _check_cell(cell)
     if not isinstance(params, Params):
         raise TypeError(
@@ -266,10 +276,12 @@ def _check_params(cell: Any, params: Any) -> tuple[int, np.dtype]:
             f"params.reverse: expected the shapes of params.forward, {shapes}, "
             f"got {others}"
         )
-    return params.forward.weight_hh.shape[1], params.forward.weight_hh.dtype
 
 
 def _check_states(states: Any) -> tuple[ChainStates, ChainStates]:
+    """Both chains' initial states; none, where each cell takes zeros."""
+    if states is None:
+        return (), ()
     two = isinstance(states, tuple | list) and len(states) == 2
     if not two or not all(isinstance(chain, tuple | list) for chain in states):
         raise TypeError(

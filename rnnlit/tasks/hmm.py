@@ -73,37 +73,76 @@ def sample(model: HMM, steps: int, sequences: int, rng: np.random.Generator) -> 
     return Sample(z, _draw(model.emission[z.reshape(-1)], rng).reshape(T, B))
 
 
-def posterior(model: HMM, x: Any) -> Posterior:
-    """Filter and smooth by the forward-backward algorithm, scaled (Rabiner 1989). For each t:
+def forward(model: HMM, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What the past tells of each state: filtering (Rabiner 1989, normalised).
 
-        a_t(k) = E[k, x_t] sum_j f_{t-1}(j) A[j, k]        s_t = sum_k a_t(k)        f_t = a_t / s_t
-        b_t(j) = sum_k A[j, k] E[k, x_{t+1}] b_{t+1}(k) / s_{t+1}                    b_T = 1
+        a_t(k) = E[k, x_t] sum_j f_{t-1}(j) A[j, k]
+        f_t(k) = a_t(k) / sum_k a_t(k) = P(z_t = k | x_1 .. x_t)
 
-    f_t is P(z_t | x_1 .. x_t), f_t b_t is P(z_t | x_1 .. x_T), and log P(x_1 .. x_T) = sum_t log s_t.
-
-    x (T, B) symbols. ValueError: a symbol out of range, or a sequence that the model can't produce.
+    x (T, B) symbols  ->  f (T, B, K), and (T, B) sum_k a_t(k) = P(x_t | x_1 .. x_{t-1}).
+    ValueError: a symbol out of range, or a sequence that the model can't produce.
     """
-    K, M = check(model)
-    x = _check_symbols(x, M)
-    T, B = x.shape
+    x = _check_symbols(model, x)
     seen = model.emission.T[x]  # (T, B, K) E[k, x_t]
-    filtered, scale = np.empty((T, B, K)), np.empty((T, B, 1))
-    expected = np.broadcast_to(model.start, (B, K))  # P(z_t | x_1 .. x_{t-1})
-    for t in range(T):
-        joint = seen[t] * expected
-        scale[t] = joint.sum(1, keepdims=True)
-        if not scale[t].all():
-            b = int(np.argmin(scale[t, :, 0]))
-            raise ValueError(
-                f"x: expected sequences that the model can produce, got {x[: t + 1, b].tolist()}"
-            )
-        filtered[t] = joint / scale[t]
-        expected = filtered[t] @ model.transition
-    smoothed, later = filtered.copy(), np.ones((B, K))
-    for t in reversed(range(T - 1)):
-        later = (seen[t + 1] * later / scale[t + 1]) @ model.transition.T
-        smoothed[t] *= later
-    return Posterior(filtered, smoothed, np.log(scale[..., 0]).sum(0))
+    f, evidence = np.empty(seen.shape), np.empty(x.shape)
+    expected = model.start  # P(z_t | x_1 .. x_{t-1})
+    for t in range(len(x)):
+        a = seen[t] * expected
+        evidence[t] = a.sum(1)
+        f[t] = a / evidence[t][:, None]
+        expected = f[t] @ model.transition
+    return f, evidence
+
+
+def backward(model: HMM, x: Any) -> np.ndarray:
+    """What the future tells of each state (Rabiner 1989), each b_t divided by its sum.
+
+        b_t(j) = sum_k A[j, k] E[k, x_{t+1}] b_{t+1}(k)        b_T = 1
+
+    b_t(j) is P(x_{t+1} .. x_T | z_t = j), up to a factor that all states share.
+    x (T, B) symbols  ->  b (T, B, K).
+    """
+    x = _check_symbols(model, x)
+    seen = model.emission.T[x]  # (T, B, K) E[k, x_t]
+    b = np.ones(seen.shape)
+    for t in reversed(range(len(x) - 1)):
+        b[t] = (seen[t + 1] * b[t + 1]) @ model.transition.T
+        b[t] /= b[t].sum(1, keepdims=True)
+    return b
+
+
+def posterior(model: HMM, x: Any) -> Posterior:
+    """Filter and smooth by the forward-backward algorithm:
+
+        P(z_t = k | x_1 .. x_T) = f_t(k) b_t(k) / sum_k f_t(k) b_t(k)
+
+    and log P(x_1 .. x_T) is the sum of log P(x_t | x_1 .. x_{t-1}).   x (T, B) symbols.
+    """
+    f, evidence = forward(model, x)
+    both = f * backward(model, x)
+    smoothed = both / both.sum(2, keepdims=True)
+    return Posterior(f, smoothed, np.log(evidence).sum(0))
+
+
+def viterbi(model: HMM, x: Any) -> np.ndarray:
+    """The most probable sequence of states, as a whole (Rabiner 1989):
+
+        v_t(k) = log E[k, x_t] + max_j (v_{t-1}(j) + log A[j, k])
+
+    x (T, B) symbols  ->  (T, B) states. It need not name the most probable state at each step.
+    """
+    x = _check_symbols(model, x)
+    with np.errstate(divide="ignore"):  # log 0 is -inf: never the best
+        start, transition, emission = (np.log(p) for p in model)
+    v, came_from = start + emission.T[x[0]], []
+    for t in range(1, len(x)):
+        ways = v[:, :, None] + transition  # (B, K, K) from j to k
+        came_from.append(ways.argmax(1))
+        v = ways.max(1) + emission.T[x[t]]
+    path = [v.argmax(1)]
+    for step in reversed(came_from):
+        path.insert(0, step[np.arange(x.shape[1]), path[0]])
+    return np.array(path)
 
 
 def accuracy(model: HMM, steps: int, sequences: int, rng: np.random.Generator) -> Ceiling:
@@ -154,7 +193,9 @@ def _draw(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (rng.random((len(rows), 1)) * below[:, -1:] >= below[:, :-1]).sum(1)
 
 
-def _check_symbols(x: Any, M: int) -> np.ndarray:
+def _check_symbols(model: HMM, x: Any) -> np.ndarray:
+    """x as an array.   ValueError: symbols out of range, or sequences that the model can't produce."""
+    _, M = check(model)
     x = np.asarray(x)
     if x.dtype.kind not in "iu":
         raise TypeError(f"x: expected integers, got {x.dtype}")
@@ -162,4 +203,13 @@ def _check_symbols(x: Any, M: int) -> np.ndarray:
         raise ValueError(f"x: expected shape (T, B), got {x.shape}")
     if x.min() < 0 or x.max() >= M:
         raise ValueError(f"x: expected 0 <= symbol < M = {M}, got {x.min()} to {x.max()}")
+    reached = model.start > 0
+    for t, symbols in enumerate(x):
+        possible = reached & (model.emission.T[symbols] > 0)
+        if not possible.any(1).all():
+            b = int(np.argmin(possible.any(1)))
+            raise ValueError(
+                f"x: expected sequences that the model can produce, got {x[: t + 1, b].tolist()}"
+            )
+        reached = possible @ (model.transition > 0)
     return x

@@ -196,3 +196,48 @@ def test_bad_arguments_are_named():
     for error, words, call in cases:
         with pytest.raises(error, match=words):
             call()
+
+
+def test_forward_and_backward_are_the_two_halves_of_the_posterior():
+    """Unscaled, by the definitions: P(z_t, x_1 .. x_t) and P(x_{t+1} .. x_T | z_t), over all paths."""
+    model, x = draw(seed=5), np.array([[1], [3], [0], [2]])
+    f, evidence = hmm.forward(model, x)
+    b = hmm.backward(model, x)
+    np.testing.assert_allclose(evidence.prod(0), [enumerated(model, x[:, 0])[1]], **EXACT)
+    for t in range(len(x)):
+        later = np.zeros(K)
+        for k in range(K):
+            sure = model._replace(start=np.eye(K)[k])
+            if t == len(x) - 1:
+                later[k] = 1
+            else:  # from state k on: P(x_t .. x_T) without the first symbol's own probability
+                later[k] = enumerated(sure, x[t:, 0])[1] / model.emission[k, x[t, 0]]
+        np.testing.assert_allclose(f[t, 0], enumerated(model, x[: t + 1, 0])[0][t], **EXACT)
+        np.testing.assert_allclose(b[t, 0] / b[t, 0].sum(), later / later.sum(), **EXACT)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_viterbi_is_the_best_of_all_hidden_paths(data):
+    K, M, T, B = (
+        data.draw(st.integers(1, n), label=name) for name, n in zip("KMTB", (3, 4, 5, 3), strict=True)
+    )
+    model = draw(K, M, seed=data.draw(st.integers(0, 99), label="seed"))
+    x = np.random.default_rng(0).integers(0, M, (T, B))
+    found = hmm.viterbi(model, x)
+    assert found.shape == (T, B)
+    for b in range(B):
+        every = dict(paths(model, x[:, b]))
+        np.testing.assert_allclose(every[tuple(found[:, b].tolist())], max(every.values()), **EXACT)
+
+
+def test_the_best_sequence_is_not_the_best_state_at_each_step():
+    """A walk in which some moves can't be: named one by one, the states take such a move; Viterbi's don't."""
+    moves = np.array([[2, 0, 2, 0], [0, 2, 0, 2], [1, 1, 2, 0], [1, 1, 0, 2]]) / 4
+    shows = np.array([[18, 1, 1], [18, 1, 1], [1, 18, 1], [1, 1, 18]]) / 20
+    walker = hmm.HMM(np.full(4, 1 / 4), moves, shows)
+    x = np.array([[1], [2], [0], [1]])  # b c a b
+    alone = hmm.posterior(walker, x).smoothed.argmax(2)[:, 0]
+    whole = hmm.viterbi(walker, x)[:, 0]
+    assert (moves[alone[:-1], alone[1:]] == 0).any()
+    assert (moves[whole[:-1], whole[1:]] > 0).all()
