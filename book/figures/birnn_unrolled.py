@@ -2,17 +2,18 @@
 
 from diagram import Canvas, write
 
-WIDTH = 760
-COLUMNS = (163, 380, 597)
-SHIFT = 46  # of the forward cell to the left of its column, and of the reverse one to the right
+WIDTH = 446  # a phone shows it whole
+COLUMNS = (107, 223, 339)
+SHIFT = 27  # of the forward cell to the left of its column, and of the reverse one to the right
 OUT, REVERSE, FORWARD, FORK, INPUT = 92, 186, 272, 334, 384  # heights
-BOX_W, BOX_H = 60, 42
+BOX_W, BOX_H, REACH = 42, 40, 58  # of a cell; and how far beyond the last one its first state stands
+PANELS = 760  # the width of the figure with two panels
 STEPS = ("1", "2", "3")
 
 
 def draw_chains(canvas: Canvas) -> None:
     """Both chains over three steps, from their first states on."""
-    ends = {"forward": COLUMNS[0] - SHIFT - 96, "reverse": COLUMNS[-1] + SHIFT + 96}
+    ends = {"forward": COLUMNS[0] - SHIFT - REACH, "reverse": COLUMNS[-1] + SHIFT + REACH}
     for k, (x, step) in enumerate(zip(COLUMNS, STEPS, strict=True)):
         fore, back = x - SHIFT, x + SHIFT
         # the input forks to both cells
@@ -38,12 +39,12 @@ def draw_chains(canvas: Canvas) -> None:
         canvas.math(fore, FORWARD + 6, "W^f", size=18, tone="blue")
         canvas.math(back, REVERSE + 6, "W^r", size=18, tone="orange")
         canvas.box(x, OUT, 2 * SHIFT + BOX_W, BOX_H)
-        canvas.text(x, OUT + 5, "output layer $V$", size=14, anchor="middle")
+        canvas.text(x, OUT + 5, "output $V$", size=14, anchor="middle")
         canvas.wire([(x, OUT - BOX_H / 2), (x, 36)])
         canvas.math(x, 26, f"y_{step}", size=18)
         canvas.math(x, INPUT + 4, f"x_{step}", size=18)
-        canvas.math(fore - 8, REVERSE + 26, f"h^f_{step}", size=16, anchor="end", tone="blue")
-        canvas.math(back + 8, OUT + 50, f"h^r_{step}", size=16, anchor="start", tone="orange")
+        canvas.math(fore - 6, REVERSE + 24, f"h^f_{step}", size=16, anchor="end", tone="blue")
+        canvas.math(back + 6, OUT + 50, f"h^r_{step}", size=16, anchor="start", tone="orange")
     canvas.math(ends["forward"] - 4, FORWARD + 5, "0", size=16, anchor="end", tone="blue")
     canvas.math(ends["reverse"] + 6, REVERSE + 5, "0", size=16, anchor="start", tone="orange")
 
@@ -52,7 +53,7 @@ def unrolled() -> Canvas:
     canvas = Canvas(
         "birnn_unrolled",
         WIDTH,
-        462,
+        486,
         title="A bidirectional network over three steps",
         desc="Two chains of three cells. The forward chain, with weights W f, starts with a zero state on "
         "the left and runs to the right. The reverse chain, with weights W r, starts with a zero state on "
@@ -63,13 +64,9 @@ def unrolled() -> Canvas:
     )
     draw_chains(canvas)
     lines = (
-        [
-            ("Forward chain", "blue"),
-            ": from the left up to $x_t$.   ",
-            ("Reverse chain", "orange"),
-            ": from the right down to $x_t$.",
-        ],
-        "The chains never meet. Only the output layer sees both, at the same $t$.",
+        [("Forward chain", "blue"), ": from the left up to $x_t$."],
+        [("Reverse chain", "orange"), ": from the right down to $x_t$."],
+        "Only the output layer sees both, at the same $t$.",
     )
     for row, line in enumerate(lines):
         canvas.text(WIDTH / 2, 424 + 24 * row, line, size=14, anchor="middle")
@@ -103,7 +100,7 @@ def draw_panel(canvas: Canvas, left: float, title: str, second: bool) -> None:
 def article() -> Canvas:
     canvas = Canvas(
         "birnn_article",
-        WIDTH,
+        PANELS,
         388,
         title="Two ways to read the two chains",
         desc="Two panels. In both, inputs x 1 to x 3 enter a forward chain, which runs to the right, and a "
@@ -114,7 +111,7 @@ def article() -> Canvas:
     draw_panel(canvas, 30, "Bidirectional network", second=False)
     draw_panel(canvas, 410, "The article's form", second=True)
     words = "Left: no memory above the two chains. Right: a third recurrence."
-    canvas.text(WIDTH / 2, 372, words, size=14, anchor="middle")
+    canvas.text(PANELS / 2, 372, words, size=14, anchor="middle")
     return canvas
 
 
