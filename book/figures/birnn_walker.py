@@ -29,10 +29,10 @@ def walker() -> Canvas:
         WIDTH,
         HEIGHT,
         title="A walker with four states",
-        desc="Four circles. On the left state 1 above and state 2 below, which both show the symbol a most of "
-        "the time. On the right state 3 above, which shows b, and state 4 below, which shows c. Each state has "
-        "an arrow to itself, with probability one half. From 1 an arrow leads to 3 and from 2 one to 4, each "
-        "with one half. From 3 and from 4 arrows lead back to 1 and to 2, each with one quarter.",
+        desc="Four circles. On the left state 1 above and state 2 below, which both show the symbol a most "
+        "of the time. On the right state 3 above, which shows b, and state 4 below, which shows c. Each "
+        "state has an arrow to itself, with probability one half. From 1 an arrow leads to 3 and from 2 one "
+        "to 4, each with one half. From 3 and from 4 arrows lead back to 1 and to 2, each with one quarter.",
     )
     one = draw_state(canvas, LEFT, TOP, "1", "a", "blue")
     two = draw_state(canvas, LEFT, BOTTOM, "2", "a", "blue")
@@ -41,7 +41,7 @@ def walker() -> Canvas:
     for state, way in ((one, -1), (three, -1), (two, 1), (four, 1)):
         draw_loop(canvas, state, way)
     middle = (LEFT + RIGHT) / 2
-    for source, goal, way in ((one, three, -1), (two, four, 1)):
+    for source, way in ((one, -1), (two, 1)):
         out, home = source.y + way * APART, source.y - way * APART
         canvas.wire([(LEFT + RADIUS, out), (RIGHT - RADIUS, out)], weight=2.4)
         canvas.wire([(RIGHT - RADIUS, home), (LEFT + RADIUS, home)], dash="gate")
