@@ -136,6 +136,28 @@ def test_what_an_output_can_see(cell):
             assert (change[t, :, H:].max() > 0) == (s >= t)
 
 
+def test_states_that_are_not_turned_back_know_nothing_of_the_next_input():
+    """Random inputs, random chains, and an output layer fitted by least squares: the next input is named
+    with the error 1/3 by one direction, which is the input's variance, with none by both, and with 1/3 again
+    where the reverse states were not turned back (errata R1, R3)."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (20, 200, 1))
+    y, units = x[1:].reshape(-1), 32
+    h = birnn.forward(rnn, birnn.init(rnn, 1, units, rng=rng, dtype=np.float64), x).h
+    past, back = h[..., :units], h[..., units:]
+    errors = {}
+    for name, states in (("past", past), ("both", h), ("unturned", np.dstack([past, back[::-1]]))):
+        columns = np.c_[states[:-1].reshape(len(y), -1), np.ones(len(y))]
+        fitted = np.linalg.lstsq(columns[::2], y[::2])[0]
+        errors[name] = ((columns[1::2] @ fitted - y[1::2]) ** 2).mean()
+    assert {name: round(float(error), 2) for name, error in errors.items()} == {
+        "past": 0.33,
+        "both": 0.0,
+        "unturned": 0.32,
+    }
+    assert errors["both"] < 0.003
+
+
 @pytest.mark.parametrize("reset_after", [True, False])
 def test_options_reach_the_cell(reset_after):
     params, x, _ = draw(gru)

@@ -44,7 +44,6 @@ WRONG_ON_PURPOSE: dict[str, dict[str, str]] = {}
 PAGES_TO_COME: dict[str, set[str]] = {
     "book/attention": {"late", "verdicts", "wide", "words"},
     "book/background": {"late", "verdicts", "wide"},
-    "book/birnn": {"late", "verdicts", "wide", "words"},
     "book/dropout": {"late", "verdicts", "wide", "words"},
     "book/errata": {"wide"},
     "book/gru": {"late", "verdicts", "wide", "words"},
@@ -57,7 +56,6 @@ CHAPTERS_TO_COME: dict[str, set[str]] = {
     "rnn": {"exercises", "predictions"},
     "lstm": {"curve", "exercises", "loop", "predictions"},
     "gru": {"curve", "exercises", "loop", "predictions"},
-    "birnn": {"curve", "exercises", "loop", "predictions"},
     "attention": {"curve", "exercises", "loop", "predictions"},
     "dropout": {"exercises", "loop", "predictions"},
 }

@@ -194,6 +194,9 @@ def birnn_hmm():
     assert all(0 <= row["ceiling"] - row["accuracy"] < 0.01 for row in rows)
     past = [row["accuracy"] for row in rows if row["name"] == "past, 64 units"]
     assert max(past) < min(row["accuracy"] for row in rows if row["name"] == "past and 1 step")
+    best = {row["name"]: row["ceiling"] for row in rows}
+    none, all_of_it = best["past, 64 units"], best["both, 16 + 16 units"]
+    assert 0.8 < (best["past and 2 steps"] - none) / (all_of_it - none) < 0.83
 
 
 def dropout_accuracy():
@@ -350,7 +353,7 @@ def test_closing_needs_a_memory_and_gates_give_it():
 SENTENCES = {
     "Without attention, quality falls with the length": attention_length,
     "Without attention, long words are pronounced worse": attention_cmudict,
-    "Every reader comes close to the best possible": birnn_hmm,
+    "Two steps of delay buy four fifths": birnn_hmm,
     "Gal's kind names about four points more": dropout_accuracy,
     "Too sure without dropout; with 30 runs": dropout_calibration,
     "Averaged over five seeds, both GRUs and the LSTM": gru_adding,
@@ -364,6 +367,34 @@ SENTENCES = {
     "Up to about a thousand numbers an addition": additions,
     "Ours (dots) lies near the products alone": variants_and_the_loop,
 }
+
+
+def test_what_the_page_says_of_the_phrases():
+    """Both directions lead in each split; a table leads them all; the leak is worth two points."""
+    rows = record("birnn_polyphones")["rows"]
+    at = {
+        strict: by([row for row in rows if row["strict"] is strict], "name", "seed")
+        for strict in (True, False)
+    }
+    accuracy = {
+        strict: {key: row["accuracy"] for key, (row,) in groups.items()} for strict, groups in at.items()
+    }
+    readers = ["left to right", "left to right, 100 units", "right to left"]
+    leads = [
+        100 * (accuracy[True]["both directions", seed] - accuracy[True][name, seed])
+        for seed in range(1, 6)
+        for name in readers
+    ]
+    assert len(leads) == 15 and min(leads) > 0
+    alone = [
+        100 * (accuracy[True]["both directions", k] - accuracy[True]["left to right", k]) for k in range(1, 6)
+    ]
+    assert min(alone) > 0.8 and max(alone) < 3
+    for seed in range(1, 6):
+        table = accuracy[True]["table, both neighbours", seed]
+        assert table == max(value for (_, k), value in accuracy[True].items() if k == seed)
+    for name in ("both directions", "table, both neighbours"):
+        assert 1.5 < 100 * (accuracy[False][name, 1] - accuracy[True][name, 1]) < 2.5
 
 
 @pytest.mark.parametrize("beginning", SENTENCES)

@@ -95,7 +95,7 @@ def forward(model: HMM, x: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def backward(model: HMM, x: Any) -> np.ndarray:
-    """What the future tells of each state (Rabiner 1989), each b_t divided by its sum.
+    """What the future tells of each state (Rabiner 1989). Each b_t sums to 1.
 
         b_t(j) = sum_k A[j, k] E[k, x_{t+1}] b_{t+1}(k)        b_T = 1
 
