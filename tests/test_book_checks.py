@@ -67,6 +67,34 @@ def test_homeless_chapters_finds_what_is_missing(missing):
     assert missing in finding or "no such page" in finding
 
 
+GRADIENT = ["book/rnn", "book/rnn_gradient"]
+GRADIENT_FILES = {
+    *("book/rnn.ipynb", "rnnlit/rnn.py", "tests/test_rnn.py"),
+    *("book/rnn_gradient.ipynb", "tests/test_rnn_gradient.py"),
+}
+
+
+def test_a_further_page_has_its_chapters_module_and_its_own_test():
+    assert order.homeless_chapters(GRADIENT, GRADIENT_FILES) == []
+    assert order.homeless_chapters(GRADIENT, GRADIENT_FILES - {"tests/test_rnn_gradient.py"}) == [
+        "book/rnn_gradient: has no tests/test_rnn_gradient.py"
+    ]
+    (finding,) = order.homeless_chapters(GRADIENT[::-1], GRADIENT_FILES)
+    assert finding == "book/rnn_gradient: stands before book/rnn, whose further page it is"
+    alone = order.homeless_chapters(GRADIENT[1:], GRADIENT_FILES)
+    assert alone == ["book/rnn_gradient: has no rnnlit/rnn_gradient.py"]
+    rows = [
+        ("book/rnn.ipynb", "rnnlit/rnn.py", "tests/test_rnn.py"),
+        ("book/rnn_gradient.ipynb", "rnnlit/rnn.py", "tests/test_rnn_gradient.py"),
+    ]
+    files = GRADIENT_FILES | {"rnnlit/lstm.py"}
+    assert order.readme_table(readme(*rows), GRADIENT, files) == []
+    rows[1] = ("book/rnn_gradient.ipynb", "rnnlit/lstm.py", "tests/test_rnn_gradient.py")
+    assert order.readme_table(readme(*rows), GRADIENT, files) == [
+        "README.md, book/rnn_gradient: the row does not link rnnlit/rnn.py"
+    ]
+
+
 def test_orphans_are_found():
     modules = ["rnnlit.lstm", "rnnlit.lstm_1997", "rnnlit.lstm_torch", "rnnlit.rnn", "rnnlit.tools.show"]
     table = readme(("book/lstm.ipynb", "rnnlit/rnn.py", "tests/test_lstm.py"))

@@ -21,7 +21,7 @@ PAGES = sorted((ROOT / "book").glob("*.ipynb"))
 CELLS = {path.stem: list(records.cells(json.loads(path.read_text(encoding="utf-8")))) for path in PAGES}
 
 # What tells how a record was measured and is read by a test or a docstring alone: file, and where.
-WITHOUT_PAGE = {"nn_lstm.json": "tests", "closing.json": "tests"}
+WITHOUT_PAGE = {"nn_lstm.json": "tests"}
 
 
 def record(name):
@@ -267,7 +267,7 @@ def vowels_noise():
     assert all(len(row["test"]) == len(row["cross_validation"]) == 5 for row in rows)
 
 
-def echo():
+def test_an_echo_over_five_steps_is_learned_from_windows_of_six_on():
     content = record("rnn_echo")
     assert content["delay"] == 5
     for row in content["rows"]:
@@ -360,8 +360,7 @@ SENTENCES = {
     "Sequences of 100 steps, five seeds each": adding_forget_bias,
     "Over 60 steps the plain network never gets": adding_comparison,
     "On the test set, noise of half a standard deviation": vowels_noise,
-    "Left, a window misses much": echo,
-    "From an orthogonal start, orange, or the identity": recall,
+    "From an orthogonal initialization, or the identity": recall,
     "With windows from 5 to 50 steps": text_windows,
     "The product of one step speeds up": products_of_a_step,
     "Up to about a thousand numbers an addition": additions,

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from rnnlit import rnn
+from rnnlit.tasks import data, reader
+from rnnlit.tools import layers, optim, train
 from tests.tolerances import TOLERANCE
 
 
@@ -20,6 +22,43 @@ def test_step_worked_by_hand():
     )
     h = rnn.step(params, np.array([[0.8, 0.7]]), np.array([[0.2, -0.4]]))
     np.testing.assert_allclose(h, np.tanh([[0.8 + 0.1 - 0.4, -0.7 + 0.2 + 0.1]]), rtol=1e-12)
+
+
+def draw(I=3, H=4):
+    return rnn.init(I, H, rng=np.random.default_rng(0), dtype=np.float64)
+
+
+def test_one_layer_of_36_numbers_reads_any_length():
+    params = draw()
+    assert sum(a.size for a in params) == 36
+    for T in (5, 500):
+        assert rnn.forward(params, np.zeros((T, 2, 3))).h.shape == (T, 2, 4)
+
+
+def test_the_order_of_the_inputs_counts():
+    """Dog bites man, man bites dog: the same words, hence the same mean, and another last state."""
+    sentence = np.eye(3)[:, None]
+    ends = [rnn.forward(draw(), words).h_n for words in (sentence, sentence[::-1])]
+    np.testing.assert_allclose(sentence.mean(axis=0), sentence[::-1].mean(axis=0))
+    assert np.abs(ends[0] - ends[1]).max() > 0.01
+
+
+def test_without_the_feedback_only_the_last_input_counts():
+    x = np.random.default_rng(1).standard_normal((20, 2, 3))
+    mixed = np.concatenate([x[:-1][::-1], x[-1:]])
+    deaf = draw()._replace(weight_hh=np.zeros((4, 4)))
+    np.testing.assert_array_equal(rnn.forward(deaf, x).h_n, rnn.forward(deaf, mixed).h_n)
+    assert np.abs(rnn.forward(draw(), x).h_n - rnn.forward(draw(), mixed).h_n).max() > 1e-3
+
+
+def test_it_tells_nine_speakers_apart():
+    """As benchmarks/rnn_vowels.py, one seed of its ten, which reach 94.5 ± 0.5 %."""
+    train_set, test_set = data.standardise(*data.japanese_vowels())
+    rng = np.random.default_rng(0)
+    model = reader.Reader(rnn, 12, 64, 9, rng=rng, pool="mean", loss=layers.softmax_cross_entropy)
+    update = reader.make_step(model, optim.Adam(model.params, lr=4e-3))
+    train.fit(update, reader.Passes(train_set, 27, rng, 0.5), steps=250, progress=False)
+    assert (model(test_set.x, test_set.lengths).argmax(axis=1) == test_set.speaker).mean() > 0.9
 
 
 def test_gradient_over_a_lag_is_the_product_of_slopes_and_weights():

@@ -4,7 +4,8 @@
     backward(params, x, h0, dh) -> dW_ih, dW_hh, db, dx, dh0
     softmax(logits) -> p                                  temperature(logits, tau) -> p
     cross_entropy(logits, labels) -> loss, dlogits        clip_by_norm(dW, db, max_norm) -> dW, db
-    orthogonal(H, rng) -> W                               latch, delay: puzzles
+    orthogonal(H, rng) -> W                               count_parameters(I, H) -> a number
+    latch, delay, parity: puzzles
 
 params unpack as W_ih, W_hh, b_ih, b_hh.
 """
@@ -19,7 +20,15 @@ from rnnlit import rnn
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
 from rnnlit.exercises.draw import normal, over_time, with_letters, with_params
 from rnnlit.exercises.drawn import Drawn, Rule
-from rnnlit.exercises.puzzle import Puzzle, Trace, latch_inputs, latch_symbol, latch_wanted, wanted_sign
+from rnnlit.exercises.puzzle import (
+    Puzzle,
+    Trace,
+    Wanted,
+    latch_inputs,
+    latch_symbol,
+    latch_wanted,
+    wanted_sign,
+)
 from rnnlit.tools import layers, optim
 from rnnlit.tools.functions import sigmoid
 
@@ -575,4 +584,76 @@ delay = Puzzle(
     lambda value: f"{value:+.0f}",
     output="the second unit",
     praise="the second unit shows the input of one step before, for up to {longest} steps.",
+)
+
+# ---------------------------------------------------------------- how many numbers
+
+
+def _count(I: int, H: int) -> int:
+    return sum(array.size for array in rnn.init(I, H, rng=np.random.default_rng(0)))
+
+
+count_parameters = Exercise(
+    "count_parameters(I, H)",
+    _count,
+    lambda rng, sizes: (sizes.I, sizes.H),
+    {"the number": ""},
+    (
+        Mistake(
+            "one of the two biases is not counted",
+            "torch keeps two biases of H numbers, b_ih and b_hh, and so do we.",
+            lambda I, H: I * H + H * H + H,
+        ),
+        Mistake("no bias is counted", "There are two, of H numbers each.", lambda I, H: I * H + H * H),
+        Mistake(
+            "the recurrent weights are not counted",
+            "W_hh has H rows and H columns.",
+            lambda I, H: I * H + 2 * H,
+        ),
+        Mistake(
+            "the input weights are not counted",
+            "W_ih has H rows and I columns.",
+            lambda I, H: H * H + 2 * H,
+        ),
+    ),
+)
+
+# ---------------------------------------------------------------- parity
+
+
+def _parity_cell(weights: dict[str, np.ndarray], x: np.ndarray) -> Trace:
+    """Two units, each with a weight for x, one for each old state and a bias; and a readout."""
+    rows = np.stack([weights["first"], weights["second"]])
+    h = _run(rows[:, :1].copy(), rows[:, 1:3].copy(), rows[:, 3].copy(), x)
+    v_1, v_2, c = weights["readout"]
+    return Trace(v_1 * h[:, 0] + v_2 * h[:, 1] + c, {"first": h[:, 0], "second": h[:, 1]})
+
+
+def _parity_wanted(x: np.ndarray) -> Wanted:
+    count = np.cumsum(x)
+    odd = count % 2 == 1
+    return Wanted(
+        np.where(odd, 0.5, -np.inf),
+        np.where(odd, np.inf, -0.5),
+        [f"{int(n)} ones have come" for n in count],
+    )
+
+
+def _parity_inputs(rng: np.random.Generator) -> list[np.ndarray]:
+    return [np.array([1.0, 0, 1, 1]), *(rng.integers(0, 2, T).astype(float) for T in (8, 40, 1000))]
+
+
+parity = Puzzle(
+    "parity",
+    {
+        "first": ("w_x", "w_1", "w_2", "b"),
+        "second": ("w_x", "w_1", "w_2", "b"),
+        "readout": ("v_1", "v_2", "c"),
+    },
+    _parity_cell,
+    _parity_inputs,
+    _parity_wanted,
+    lambda value: f"{value:.0f}",
+    output="the readout",
+    praise="it is positive exactly when the number of ones is odd, for up to {longest} steps.",
 )

@@ -39,6 +39,20 @@ def module_of(page: str) -> str:
     return "rnnlit." + page.removeprefix("book/").replace("/", ".")
 
 
+def chapter_of(page: str, chapters: Iterable[str]) -> str:
+    """Return the chapter that a page belongs to: its own, or for book/rnn_gradient, after book/rnn, book/rnn.
+
+    A chapter of several pages has one module. Its further pages carry its stem and a suffix, and have tests
+    of their own; the chapter's first page is the one with the shortest stem.
+    """
+    return min((one for one in chapters if belongs(page, one)), key=len, default=page)
+
+
+def needs(page: str, chapters: Iterable[str]) -> tuple[str, str]:
+    """Return the module that a page is about, its chapter's, and the page's own test."""
+    return file_of(module_of(chapter_of(page, chapters))), test_of(module_of(page))
+
+
 def file_of(module: str) -> str:
     """Return the path of a module: rnnlit.tools.show -> rnnlit/tools/show.py."""
     return module.replace(".", "/") + ".py"
@@ -58,16 +72,16 @@ def belongs(module: str, stem: str) -> bool:
     return module == stem or module.startswith(stem + "_")
 
 
-def homeless_chapters(chapters: Iterable[str], files: Set[str]) -> list[str]:
-    """Each chapter has a page, its module and its test, all of one stem."""
+def homeless_chapters(chapters: Sequence[str], files: Set[str]) -> list[str]:
+    """Each chapter has a page, its module and its test, of one stem; a further page has a test of its own."""
     wrong = []
     for page in chapters:
-        module = module_of(page)
         if not {f"{page}.ipynb", f"{page}.md"} & files:
             wrong.append(f"{page}: named in _toc.yml, but there is no such page")
-        wrong += [
-            f"{page}: has no {path}" for path in (file_of(module), test_of(module)) if path not in files
-        ]
+        wrong += [f"{page}: has no {path}" for path in needs(page, chapters) if path not in files]
+        first = chapter_of(page, chapters)
+        if first != page and chapters.index(first) > chapters.index(page):
+            wrong.append(f"{page}: stands before {first}, whose further page it is")
     return wrong
 
 
@@ -122,8 +136,9 @@ def readme_table(text: str, chapters: Sequence[str], files: Set[str]) -> list[st
     for page, cells in zip(listed, rows, strict=True):
         targets = [target for cell in cells for target in cell]
         wrong += [f"README.md, {page}: {target} does not exist" for target in targets if target not in files]
-        needed = (file_of(module_of(page)), test_of(module_of(page)))
         wrong += [
-            f"README.md, {page}: the row does not link {path}" for path in needed if path not in targets
+            f"README.md, {page}: the row does not link {path}"
+            for path in needs(page, chapters)
+            if path not in targets
         ]
     return wrong

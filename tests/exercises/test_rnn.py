@@ -79,9 +79,23 @@ def orthogonal(H, rng):
     return u @ v
 
 
+def count_parameters(I, H):
+    return H * (I + H + 2)
+
+
 @pytest.mark.parametrize(
     "answer",
-    [step, forward, backward, softmax, temperature, cross_entropy, clip_by_norm, orthogonal],
+    [
+        step,
+        forward,
+        backward,
+        softmax,
+        temperature,
+        cross_entropy,
+        clip_by_norm,
+        orthogonal,
+        count_parameters,
+    ],
     ids=lambda answer: answer.__name__,
 )
 def test_an_answer_written_anew_is_right(answer):
@@ -116,3 +130,15 @@ def test_delay():
     text = rnn.delay.judge(first=(2, 0, 0, 0), second=(5, 0, 0, 0)).text
     assert "the second unit should be at least 0.5 (the input before was +1), and is -1.000" in text
     assert rnn.delay.judge(first=(2, 0, 0, 0), second=(0, 0, 5, 0)).outcome == WRONG
+
+
+PARITY = dict(first=(20, 10, -10, -10), second=(20, 10, -10, -30), readout=(1, -1, -1))
+
+
+def test_parity():
+    assert rnn.parity.judge(PARITY).outcome == RIGHT
+    one = rnn.parity.judge({**PARITY, "second": (20, 10, -10, -10)})
+    assert one.outcome == WRONG and "1 ones have come" in one.text and "first = " in one.text
+    assert rnn.parity.judge({**PARITY, "readout": (-1, 1, 1)}).outcome == WRONG
+    forgetful = {**PARITY, "first": (20, 0, 0, -10), "second": (20, 0, 0, -30)}
+    assert "the readout should be at most -0.5 (2 ones have come)" in rnn.parity.judge(forgetful).text

@@ -1,0 +1,56 @@
+"""Truncated backpropagation through time: the state passes the borders of the windows, the gradient does not."""
+
+from diagram import Canvas, write
+
+WIDTH = 760
+WINDOWS, STEPS = 3, 4
+LEFT, PITCH, GAP = 62, 52, 30  # first cell, distance of cells, extra room at a border
+LOSS, CELL, INPUT = 74, 168, 232  # heights
+FORTH, BACK = CELL - 9, CELL + 12  # the wires of the state and of the gradient
+
+
+def draw() -> Canvas:
+    canvas = Canvas(
+        "rnn_windows",
+        WIDTH,
+        352,
+        title="Training in windows",
+        desc="Twelve steps of a recurrent network in a row, cut into three windows of four. A solid arrow, the "
+        "state, leads from each cell to the next one, over the borders too. A dashed arrow, the gradient, leads "
+        "from each cell back to the one before, but at each border it is cut. Under each window stands that the "
+        "weights take one step after it.",
+    )
+    half = 15
+    columns = [LEFT + PITCH * k + GAP * (k // STEPS) for k in range(WINDOWS * STEPS)]
+    borders = [(columns[k - 1] + columns[k]) / 2 for k in range(STEPS, len(columns), STEPS)]
+    canvas.text(LEFT - 44, 26, ["the state, ", ("forward: it passes every border", "red")], size=14)
+    canvas.text(LEFT - 44, 48, ["the gradient, ", ("backward: it stops at every border", "blue")], size=14)
+    canvas.wire([(16, FORTH), (columns[0] - half, FORTH)], tone="red", weight=2.6)
+    for number, (x, after) in enumerate(zip(columns, [*columns[1:], WIDTH - 6], strict=True), 1):
+        canvas.wire([(x, INPUT), (x, CELL + 24)])
+        canvas.wire([(x, CELL - 24), (x, LOSS + 17)])
+        canvas.box(x, CELL, 2 * half, 48, tone="purple", radius=5)
+        canvas.math(x, LOSS + 8, f"L_{{{number}}}", size=15)
+        canvas.math(x, INPUT + 18, f"x_{{{number}}}", size=15)
+        end = after - half if number < len(columns) else after
+        canvas.wire([(x + half, FORTH), (end, FORTH)], tone="red", weight=2.6)
+        if number % STEPS:
+            canvas.wire([(end, BACK), (x + half, BACK)], tone="blue", dash="gate", weight=2)
+    for x in borders:
+        canvas.wire([(x, LOSS + 22), (x, INPUT + 26)], tone="muted", dash="outline", weight=1.4, head=False)
+        canvas.wire([(x + 24, BACK), (x + 4, BACK)], tone="blue", dash="gate", weight=2, head=False)
+        canvas.wire([(x + 4, BACK - 9), (x + 4, BACK + 9)], tone="blue", weight=3, head=False)
+    for number in range(WINDOWS):
+        first, last = columns[number * STEPS], columns[number * STEPS + STEPS - 1]
+        canvas.bracket(first - half, last + half, 280)
+        canvas.text((first + last) / 2, 308, f"window {number + 1}", size=14, anchor="middle", bold=True)
+        canvas.text((first + last) / 2, 328, "then one step of the weights", size=13, anchor="middle")
+    return canvas
+
+
+def figures() -> dict[str, str]:
+    return {"rnn_windows.svg": draw().svg()}
+
+
+if __name__ == "__main__":
+    write(figures())
