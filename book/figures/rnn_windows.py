@@ -1,10 +1,10 @@
-"""Truncated backpropagation through time: the state passes the borders of the windows, the gradient does not."""
+"""Truncated backpropagation through time: the state passes a border, the gradient does not."""
 
 from diagram import Canvas, write
 
-WIDTH = 760
-WINDOWS, STEPS = 3, 4
-LEFT, PITCH, GAP = 62, 52, 30  # first cell, distance of cells, extra room at a border
+WIDTH = 446  # a phone shows it whole
+WINDOWS, STEPS = 2, 4
+LEFT, PITCH, GAP = 44, 48, 28  # first cell, distance of cells, extra room at a border
 LOSS, CELL, INPUT = 74, 168, 232  # heights
 FORTH, BACK = CELL - 9, CELL + 12  # the wires of the state and of the gradient
 
@@ -15,18 +15,18 @@ def draw() -> Canvas:
         WIDTH,
         352,
         title="Training in windows",
-        desc="Twelve steps of a recurrent network in a row, cut into three windows of four. A solid arrow, the "
-        "state, leads from each cell to the next one, over the borders too. A dashed arrow, the gradient, leads "
-        "from each cell back to the one before, but at each border it is cut. Under each window stands that the "
-        "weights take one step after it.",
+        desc="Eight steps of a recurrent network in a row, cut into two windows of four. A solid arrow, "
+        "the state, leads from each cell to the next one, over the border too. A dashed arrow, the gradient, "
+        "leads from each cell back to the one before, but at the border it is cut. Under each window stands "
+        "that the weights take one step after it.",
     )
-    half = 15
+    half = 14
     columns = [LEFT + PITCH * k + GAP * (k // STEPS) for k in range(WINDOWS * STEPS)]
     borders = [(columns[k - 1] + columns[k]) / 2 for k in range(STEPS, len(columns), STEPS)]
-    canvas.text(LEFT - 44, 26, ["the state, ", ("forward: it passes every border", "red")], size=14)
-    canvas.text(LEFT - 44, 48, ["the gradient, ", ("backward: it stops at every border", "blue")], size=14)
-    canvas.wire([(16, FORTH), (columns[0] - half, FORTH)], tone="red", weight=2.6)
-    for number, (x, after) in enumerate(zip(columns, [*columns[1:], WIDTH - 6], strict=True), 1):
+    canvas.text(14, 26, ["the state goes ", ("forward: it passes the border", "red")], size=14)
+    canvas.text(14, 48, ["the gradient goes ", ("backward: it stops at the border", "blue")], size=14)
+    canvas.wire([(4, FORTH), (columns[0] - half, FORTH)], tone="red", weight=2.6)
+    for number, (x, after) in enumerate(zip(columns, [*columns[1:], WIDTH - 3], strict=True), 1):
         canvas.wire([(x, INPUT), (x, CELL + 24)])
         canvas.wire([(x, CELL - 24), (x, LOSS + 17)])
         canvas.box(x, CELL, 2 * half, 48, tone="purple", radius=5)
