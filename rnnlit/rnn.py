@@ -90,7 +90,7 @@ def init(
 
 
 def step(params: Params, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Advance one step:  h' = tanh(W_ih x + b_ih + W_hh h + b_hh)    (Elman 1990)
+    """Advance one step:  h' = tanh(W_ih x + b_ih + W_hh h + b_hh)  (Elman 1990)
 
     x (B, I), h (B, H)  ->  (B, H)
     """
@@ -103,7 +103,7 @@ def step(params: Params, x: np.ndarray, h: np.ndarray) -> np.ndarray:
 def forward(
     params: Params, x: np.ndarray, h0: np.ndarray | None = None, lengths: Any = None
 ) -> Run:
-    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+    """Run over whole sequences: `step`, t = 1 to T, all W_ih x_t in one product.
 
         h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
 
@@ -134,7 +134,7 @@ def backward(
     dh: np.ndarray | None = None,
     dh_n: np.ndarray | None = None,
 ) -> Grads:
-    """Backpropagation through time (Werbos 1990), with nothing truncated, t = T to 1:
+    """Backpropagation through time (Werbos 1990), not truncated, t = T to 1:
 
         dh_t  = dh_loss_t + W_hh^T da_{t+1}        da_t  = dh_t (1 - h_t^2)
         dW_ih = sum_t da_t x_t^T                   dW_hh = sum_t da_t h_{t-1}^T

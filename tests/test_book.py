@@ -48,12 +48,10 @@ PAGES_TO_COME: dict[str, set[str]] = {
     "book/errata": {"wide"},
     "book/gru": {"late", "verdicts", "wide", "words"},
     "book/lstm": {"late", "verdicts", "wide", "words"},
-    "book/rnn": {"late", "verdicts", "wide", "words"},
     "book/speed": {"late", "wide", "words"},
     "book/terminology": {"late", "verdicts", "wide", "words"},
 }
 CHAPTERS_TO_COME: dict[str, set[str]] = {
-    "rnn": {"exercises", "predictions"},
     "lstm": {"curve", "exercises", "loop", "predictions"},
     "gru": {"curve", "exercises", "loop", "predictions"},
     "attention": {"curve", "exercises", "loop", "predictions"},

@@ -635,7 +635,7 @@ def _parity_wanted(x: np.ndarray) -> Wanted:
     return Wanted(
         np.where(odd, 0.5, -np.inf),
         np.where(odd, np.inf, -0.5),
-        [f"{int(n)} ones have come" for n in count],
+        [f"the number of ones is {int(n)}" for n in count],
     )
 
 

@@ -59,6 +59,6 @@ def product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def outer_sum(da: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """sum_t da_t x_t^T over steps and batch, in one product:  (T, B, G), (T, B, I)  ->  (G, I)."""
+    """sum_t da_t x_t^T over steps and batch:  (T, B, G), (T, B, I)  ->  (G, I)."""
     T, B, G = da.shape
     return da.reshape(T * B, G).T @ x.reshape(T * B, -1)
