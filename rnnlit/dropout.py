@@ -84,7 +84,8 @@ def units(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Drop units (Srivastava et al. 2014):  y = m * x.  Returns y and m.
 
-    training=False gives y = x and m = 1: the mean of y in training.
+    Each number of x has a coin of its own, so in a batch each example has its own
+    mask. training=False gives y = x and m = 1: the mean of y in training.
     """
     check_probability("p", p)
     check_array("x", x, np.shape(x))
@@ -225,7 +226,7 @@ def simulate(
 def mc_dropout(
     model: Callable[..., np.ndarray], x: Any, samples: int, *args: Any
 ) -> Predictive:
-    """Mean, variance, entropy of classes over random passes (Gal & Ghahramani 2016).
+    """Mean, variance, entropy of classes over random passes, with all masks on.
 
         mean = 1/S sum_s softmax(model(x))        entropy = - sum_k mean_k log mean_k
 
@@ -233,6 +234,8 @@ def mc_dropout(
     around `rnnlit.dropout_lstm.Dropped` in training mode; args go to it after x, as
     lengths do. samples: the number S of passes. mutual_information is the part of the
     entropy that the masks make; it is 0 where all passes agree.
+    The average: Srivastava et al. (2014, section 7.5). Read as a posterior's, with its
+    spread as uncertainty: Gal & Ghahramani (2016).
     """
     S = check_size("samples", samples)
     return predictive(np.stack([_softmax(model(x, *args)) for _ in range(S)]))

@@ -22,9 +22,11 @@ from rnnlit.dropout_masks import (
     at,
     check_kind,
     check_masks,
+    check_masks_of_step,
     draw,
     evaluation,
     mix,
+    of_step,
     times,
 )
 from rnnlit.lstm import Params
@@ -36,6 +38,7 @@ from rnnlit.tools.checks import (
     check_params,
     check_probability,
     check_rng,
+    check_step,
 )
 from rnnlit.tools.sequences import (
     clear_padding,
@@ -57,6 +60,8 @@ __all__ = [
     "draw",
     "evaluation",
     "forward",
+    "of_step",
+    "step",
 ]
 
 
@@ -75,6 +80,29 @@ class Run(NamedTuple):
     c_before: np.ndarray  # (T, B, H) the cell state that each step started from
     tanh_c: np.ndarray  # (T, B, H) of the new cell state, before zoneout
     masks: Masks
+
+
+def step(
+    params: Params, x: np.ndarray, h: np.ndarray, c: np.ndarray, m: Masks | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """One step with the masks m of this step; a mask that is None is not there.
+
+        a     = W_ih (m_x x) + (m_W W_hh) (m_h h) + b
+        i f o = sigma(a),  g = tanh(a)
+        new_c = m_c (f c + i (m_g g))        c becomes  z_c c + (1 - z_c) new_c
+        new_h = o tanh(new_c)                h becomes  z_h h + (1 - z_h) new_h
+
+    x (B, I); h, c (B, H); m as `of_step` gives it, (B, I) or (B, H), m_W (4H, H).
+    Returns h and c. `forward` is this at all steps, and m_out besides.
+    TypeError, ValueError: an array of another type, dtype or shape.
+    """
+    check_step(params, Params, 4, x, h=h, c=c)
+    m = check_masks_of_step(m, len(x), x.shape[1], h.shape[1], x.dtype)
+    W_ih, W_hh, b_ih, b_hh = params
+    recurrent = times(m.h, h) @ times(m.weight_hh, W_hh).T  # (B, 4H)
+    a = times(m.x, x) @ W_ih.T + recurrent + b_ih + b_hh  # (B, 4H)
+    new = cell(np.split(a, 4, axis=1), c, m_g=m.g, m_c=m.c)
+    return mix(m.zoneout_h, h, new.h), mix(m.zoneout_c, c, new.c)
 
 
 def forward(

@@ -87,8 +87,9 @@ def draw(
     naive_c      the carried cell c_t, new at each step
     zaremba      x and the output, new at each step: non-recurrent connections only
                  (Zaremba, Sutskever & Vinyals 2014)
-    gal          x and h_{t-1} in the gates, one mask per sequence, the same for all
-                 four gates: the tied form (Gal & Ghahramani 2016)
+    gal          x and h_{t-1} where they are read, one mask per sequence, the same
+                 for the three gates and the candidate: the tied form
+                 (Gal & Ghahramani 2016)
     rnndrop      c_t, one 0/1 mask per sequence (Moon et al. 2015). Scaling c would
                  compound, so here h is scaled by 1/(1 - p) where it is read:
                  our choice, which makes evaluation the identity
@@ -142,8 +143,9 @@ def evaluation(
     p_h: float | None = None,
     full: Callable[[tuple[int, ...], float], Any] | None = None,
 ) -> Masks:
-    """The masks at evaluation: none for inverted kinds, the numbers z for zoneout.
+    """The masks at evaluation: each is replaced by its mean, so that no coin is tossed.
 
+    The mean of an inverted mask is 1: no mask. That of zoneout's is p, the number z.
     Zoneout then mixes old and new, c_t = z c_{t-1} + (1 - z) new_c, and h likewise:
     the mean over the masks of this one step. An LSTM is not linear, so over several
     steps, and for the other kinds, evaluation is not exactly the mean of training.
@@ -191,6 +193,20 @@ def check_masks(
             first = 1 if np.shape(value)[:1] == (1,) else T
             shape = (first, B, I if name == "x" else H)
             check(f"masks.{name}", value, shape, like)
+    return masks
+
+
+def of_step(masks: Masks, t: int) -> Masks:
+    """The masks of step t, counted from 0, without their first axis."""
+    return Masks._make([*(at(m, t) for m in masks[:-1]), masks.weight_hh])
+
+
+def check_masks_of_step(masks: Any, B: int, I: int, H: int, like: Any) -> Masks:
+    """Check the masks of one step, (B, I), (B, H) or (4H, H), as `check_masks` does."""
+    if not isinstance(masks, Masks):
+        return check_masks(masks, 1, B, I, H, like)
+    whole = [None if m is None else np.asarray(m)[None] for m in masks[:-1]]
+    check_masks(Masks._make([*whole, masks.weight_hh]), 1, B, I, H, like)
     return masks
 
 

@@ -122,6 +122,30 @@ def test_twin_gives_the_same_values_and_gradients(masks, lengths, dtype):
         np.testing.assert_allclose(leaf.grad, want, **TOLERANCE[dtype])
 
 
+@every_mask
+def test_steps_with_the_masks_of_a_step_are_forward(masks):
+    params, x, h, c = inputs()
+    run = dropout_lstm.forward(params, x, masks, h, c)
+    for t in range(T):
+        h, c = dropout_lstm.step(params, x[t], h, c, dropout_lstm.of_step(masks, t))
+        read = h if masks.out is None else masks.out[t if len(masks.out) > 1 else 0] * h
+        np.testing.assert_allclose(read, run.h[t], **EXACT)
+        np.testing.assert_allclose(c, run.c[t], **EXACT)
+
+
+def test_a_step_without_masks_is_the_plain_lstm_s_and_a_wrong_mask_is_named():
+    params, x, h, c = inputs()
+    for got, want in zip(dropout_lstm.step(params, x[0], h, c), lstm.step(params, x[0], h, c), strict=True):
+        np.testing.assert_allclose(got, want, **EXACT)
+    for name, shape in (("x", (B, H)), ("g", (T, B, H)), ("zoneout_c", (H,)), ("weight_hh", (H, 4 * H))):
+        with pytest.raises(ValueError, match=rf"masks\.{name}: expected shape"):
+            dropout_lstm.step(params, x[0], h, c, Masks(**{name: np.ones(shape)}))
+    with pytest.raises(TypeError, match="masks: expected Masks or None, got tuple"):
+        dropout_lstm.step(params, x[0], h, c, (np.ones((B, I)),))
+    with pytest.raises(ValueError, match="h: expected shape"):
+        dropout_lstm.step(params, x[0], h[:, :2], c)
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.data(), st.integers(2, 6), st.integers(2, 4), st.integers(2, 5), st.sampled_from(KINDS))
 def test_padding_changes_nothing(data, T, B, H, kind):

@@ -53,8 +53,8 @@ class LSTM(Layer, torch.nn.LSTM):
     is dropped in evaluation.
 
     input_dropout: of the input of each layer and direction, one mask per sequence, the same at every step.
-    recurrent_dropout: of h_{t-1} where the gates read it, one mask per sequence, the same for the four gates
-        and at every step: together with input_dropout, the tied form of Gal & Ghahramani (2016).
+    recurrent_dropout: of h_{t-1} where it is read, one mask per sequence, the same for the three gates and
+        the candidate and at every step: with input_dropout, the tied form of Gal & Ghahramani (2016).
     output_dropout: of the output of the last layer, one mask per sequence; h_n and all states are without it.
     candidate_dropout: of the candidate, c = f c + i (m g), another mask at every step (Semeniuta et al.
         2016).
