@@ -7,7 +7,11 @@ sequence_mask(T, B, H, p, rng) -> m     (T, B, H), the same at every step
 weight_drop(W, p, rng) -> W             single weights, not whole units
 zoneout_step(old, new, z) -> state      z = 1 keeps the old state
 zoneout_test(old, new, p) -> state      the mean over masks
-scaled_weights(W, p) -> W                 for a network trained with masks of 0 and 1, not inverted
+scaled_weights(W, p) -> W               for a network trained with masks of 0 and 1, not inverted
+naive(c, i, f, g, m) -> c               m (f c + i g)
+candidate(c, i, f, g, m) -> c           f c + i (m g)
+memory_backward(dc, f, m) -> dc         through c' = m (f c + i g), back to c
+average(logits) -> mean                 logits (S, B, K) of S passes with masks on, K classes
 """
 
 from __future__ import annotations
@@ -18,8 +22,9 @@ import numpy as np
 
 from rnnlit import dropout, dropout_masks
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
-from rnnlit.exercises.draw import normal
+from rnnlit.exercises.draw import normal, with_letters
 from rnnlit.exercises.drawn import Drawn, Rule
+from rnnlit.lstm_variants import cell_state
 
 # ---------------------------------------------------------------- what a mask holds
 
@@ -477,4 +482,151 @@ scaled_weights = Exercise(
         ),
     ),
     names={"H": "O", "I": "I"},
+)
+
+# ---------------------------------------------------------------- in the LSTM's memory
+
+
+def _draw_cell(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
+    c, g = normal("BH", "BH")(rng, sizes)
+    i, f = rng.uniform(0.1, 0.9, (2, sizes.B, sizes.H))
+    m = dropout.mask(c.shape, 0.4, rng, np.float64)
+    m[0, 0] = 1 / 0.6
+    return c, i, f, g, m
+
+
+naive = Exercise(
+    "naive(c, i, f, g, m)",
+    lambda c, i, f, g, m: cell_state(i, f, g, c, m_c=m),
+    with_letters(_draw_cell, "BH"),
+    {"c": "B, H"},
+    (
+        Mistake(
+            "the mask lies on the candidate alone",
+            "In the naive cell the mask lies on all of the new memory: m (f c + i g).",
+            lambda c, i, f, g, m: f * c + i * (m * g),
+        ),
+        Mistake(
+            "the mask lies on the old cell state alone",
+            "In the naive cell the mask lies on all of the new memory: m (f c + i g).",
+            lambda c, i, f, g, m: m * f * c + i * g,
+        ),
+        Mistake(
+            "the mask is forgotten",
+            "Multiply the new memory by m.",
+            lambda c, i, f, g, m: f * c + i * g,
+        ),
+    ),
+)
+
+candidate = Exercise(
+    "candidate(c, i, f, g, m)",
+    lambda c, i, f, g, m: cell_state(i, f, g, c, m_g=m),
+    with_letters(_draw_cell, "BH"),
+    {"c": "B, H"},
+    (
+        Mistake(
+            "the mask lies on the whole new cell state",
+            "That is the naive way: what is carried is lost as well. Only the candidate g is masked.",
+            lambda c, i, f, g, m: m * (f * c + i * g),
+        ),
+        Mistake(
+            "the mask lies on the old cell state",
+            "f c is safe here: the mask belongs to g.",
+            lambda c, i, f, g, m: m * f * c + i * g,
+        ),
+        Mistake(
+            "the mask is forgotten",
+            "c = f c + i (m g): multiply g by m.",
+            lambda c, i, f, g, m: f * c + i * g,
+        ),
+        Mistake(
+            "the factor is forgotten",
+            "m holds 0 or 1/(1 - p); multiply by it, and not by m > 0.",
+            lambda c, i, f, g, m: f * c + i * (g * (m > 0)),
+        ),
+        Mistake(
+            "i and f are swapped",
+            "f decides what is kept of c, i what is taken in of g.",
+            lambda c, i, f, g, m: i * c + f * (m * g),
+        ),
+        Mistake(
+            "the input gate is missing",
+            "What is written is i (m g).",
+            lambda c, i, f, g, m: f * c + m * g,
+        ),
+    ),
+)
+
+memory_backward = Exercise(
+    "memory_backward(dc, f, m)",
+    lambda dc, f, m: m * f * dc,
+    with_letters(lambda rng, sizes: tuple(_draw_cell(rng, sizes)[k] for k in (3, 2, 4)), "BH"),
+    {"dc": "B, H"},
+    (
+        Mistake(
+            "the mask is forgotten on the way back",
+            "The new state is m (f c + i g). Its slope with respect to c is m f, not f.",
+            lambda dc, f, m: f * dc,
+        ),
+        Mistake(
+            "the forget gate is forgotten on the way back",
+            "The new state is m (f c + i g). Its slope with respect to c is m f, not m.",
+            lambda dc, f, m: m * dc,
+        ),
+        Mistake(
+            "the factor is forgotten on the way back",
+            "m holds its factor 1/(1 - p): multiply by m, not by m > 0.",
+            lambda dc, f, m: (m > 0) * f * dc,
+        ),
+        Mistake(
+            "it divides by the mask",
+            "The way back multiplies by the same m as the way forward.",
+            lambda dc, f, m: np.where(m > 0, f * dc / np.maximum(m, 1e-9), 0 * dc),
+        ),
+    ),
+)
+
+# ---------------------------------------------------------------- the mean of several passes
+
+
+def _softmax(a: Any, axis: int = -1) -> Any:
+    e = np.exp(a - a.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+average = Exercise(
+    "average(logits)",
+    lambda logits: dropout.predictive(_softmax(logits)).mean,
+    lambda rng, sizes: (3 * rng.standard_normal((sizes.T + 1, sizes.B + 1, sizes.H + 1)),),
+    {"mean": "B, K"},
+    (
+        Mistake(
+            "the logits are averaged, and not the probabilities",
+            "First softmax for each pass, then the mean. (The softmax of mean logits is a geometric mean of "
+            "the passes, made to sum to 1.)",
+            lambda logits: _softmax(logits.mean(0)),
+        ),
+        Mistake("the softmax is missing", "Logits are no probabilities.", lambda logits: logits.mean(0)),
+        Mistake(
+            "the sum is taken, not the mean",
+            "Divide by the number S of passes: each row has to sum to 1.",
+            lambda logits: _softmax(logits).sum(0),
+        ),
+        Mistake(
+            "the softmax goes over the passes",
+            "The classes are the last axis: each pass and each example has probabilities that sum to 1.",
+            lambda logits: _softmax(logits, 0).mean(0),
+        ),
+        Mistake(
+            "the softmax goes over the examples",
+            "The classes are the last axis: each pass and each example has probabilities that sum to 1.",
+            lambda logits: _softmax(logits, 1).mean(0),
+        ),
+        Mistake(
+            "one pass is taken",
+            "The mean goes over all passes, the first axis.",
+            lambda logits: _softmax(logits)[0],
+        ),
+    ),
 )
