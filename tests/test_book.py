@@ -44,7 +44,6 @@ WRONG_ON_PURPOSE: dict[str, dict[str, str]] = {}
 PAGES_TO_COME: dict[str, set[str]] = {
     "book/attention": {"late", "verdicts", "wide", "words"},
     "book/background": {"late", "verdicts", "wide"},
-    "book/dropout": {"late", "verdicts", "wide", "words"},
     "book/errata": {"wide"},
     "book/gru": {"late", "verdicts", "wide", "words"},
     "book/lstm": {"late", "verdicts", "wide", "words"},
@@ -55,7 +54,6 @@ CHAPTERS_TO_COME: dict[str, set[str]] = {
     "lstm": {"curve", "exercises", "loop", "predictions"},
     "gru": {"curve", "exercises", "loop", "predictions"},
     "attention": {"curve", "exercises", "loop", "predictions"},
-    "dropout": {"exercises", "loop", "predictions"},
 }
 
 

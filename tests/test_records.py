@@ -100,6 +100,7 @@ SEEDED = [name for name in FILES if any("seed" in row for rows in tables(name) f
 def test_every_seed_of_a_setting_is_there_once(name):
     """So that a mean over five seeds is one over five different ones."""
     settings = ("name", "kind", "T", "strict", "on_input", "attention", "order", "window", "input_feeding")
+    settings += ("steps",)
     for rows in tables(name):
         keys = [key for key in settings if key in rows[0]]
         groups = by(rows, *keys, "seed")
@@ -204,9 +205,11 @@ def dropout_accuracy():
     for row in record("dropout_vowels")["rows"]:
         kind = "input noise" if row["noise"] else row["kind"]
         score[kind, row["p"]] = 100 * np.array([run["plain"]["accuracy"] for run in row["runs"]])
-    gain = {key: (values - score["none", 0.0]).mean() for key, values in score.items()}
-    assert all(3.5 < gain["gal", p] < 4.5 and 2 <= gain["zaremba", p] <= 4 for p in (0.25, 0.5))
+    mean = {key: values.mean() for key, values in score.items()}
+    on_input = ("zaremba", "gal", "gal_x")
     for p in (0.25, 0.5):
+        others = [value for (kind, rate), value in mean.items() if rate == p and kind not in on_input]
+        assert len(others) == 7 and max(others) < min(mean[kind, p] for kind in on_input)
         change = score["naive_c", p] - score["none", 0.0]
         assert abs(change.mean()) < 2 * change.std(ddof=1) / len(change) ** 0.5
 
@@ -221,9 +224,33 @@ def dropout_calibration():
         shown = n.sum(0) >= 20
         return ((n * sure).sum(0) - right.sum(0))[shown].sum() / n.sum(0)[shown].sum()
 
-    assert too_sure("none", "plain") > 0.04
-    assert abs(too_sure("zaremba", "mc")) < 0.5 * too_sure("none", "plain")
+    plain = too_sure("none", "plain")
+    assert plain > 0.04
+    assert abs(too_sure("gal", "plain")) < 0.5 * plain and abs(too_sure("zaremba", "plain")) < 0.5 * plain
+    ece = {mode: np.mean([run[mode]["calibration"] for run in at["zaremba"]]) for mode in ("plain", "mc")}
+    assert 0 < ece["plain"] - ece["mc"] < 0.01
     assert too_sure("gal", "mc") < -0.04
+
+
+def dropout_length():
+    steps = by(record("dropout_length")["rows"], "steps")
+    assert list(steps) == [100 * k for k in range(1, 9)] and all(len(rows) == 6 for rows in steps.values())
+    share = {
+        kind: {n: np.mean([row[kind] for row in rows]) / 2.7 for n, rows in steps.items()}
+        for kind in ("none", "gal")
+    }
+    assert np.ptp([*share["none"].values()]) < 0.5
+    gal = [*share["gal"].values()]
+    assert gal[0] < gal[1] < gal[2] < gal[3] < gal[5] - 0.5
+    assert max(gal) - gal[5] < 0.1 and gal[5] > gal[0] + 3
+    leads = {
+        n: [(row["gained"] - row["lost"]) / (row["gained"] + row["lost"]) ** 0.5 for row in rows]
+        for n, rows in steps.items()
+    }
+    # What the text under the figure says of them.
+    assert max(leads[100]) < 1.6 and min(leads[100]) < -1 and min(leads[800]) > 2
+    assert sum(lead > 2 for lead in leads[200]) == 3 and min(leads[200]) < 0
+    assert sum(lead > 2.95 for lead in leads[400]) == 4 and min(leads[400]) > 0
 
 
 def gru_adding():
@@ -354,8 +381,9 @@ SENTENCES = {
     "Without attention, quality falls with the length": attention_length,
     "Without attention, long words are pronounced worse": attention_cmudict,
     "Two steps of delay buy four fifths": birnn_hmm,
-    "Gal's kind names about four points more": dropout_accuracy,
-    "Too sure without dropout; with 30 runs": dropout_calibration,
+    "At the same rate, masks on the input bring the most": dropout_accuracy,
+    "Training with masks brings a net most of the way": dropout_calibration,
+    "Without dropout the net learns nothing more after 100": dropout_length,
     "Averaged over five seeds, both GRUs and the LSTM": gru_adding,
     "Sequences of 100 steps, five seeds each": adding_forget_bias,
     "Over 60 steps the plain network never gets": adding_comparison,

@@ -1,8 +1,11 @@
-"""Seven kinds of dropout on a net unrolled over three steps: where masks fall, and which are shared."""
+"""Seven kinds of dropout on a net unrolled over three steps: where masks fall, and which are shared.
+
+Each kind has a drawing of its own, so that they stand side by side or one below the other, as there is room.
+"""
 
 from diagram import Canvas, write
 
-WIDTH, PANEL_W, PANEL_H = 760, 380, 244
+PANEL_W, PANEL_H = 380, 244
 PITCH, FIRST, CELL = 112, 66, 62  # steps: distance, middle of the first, width of a cell
 TITLE, EQUATION, OUT, MEMORY, STATE, BOTTOM, INPUT = 26, 48, 64, 114, 158, 178, 224  # heights
 R = 10
@@ -64,58 +67,73 @@ def draw_masks(canvas: Canvas, left: float, top: float, kind: str) -> None:
             weight(canvas, x + CELL / 2 + 31, top + STATE, "1", "blue")
 
 
+MASKS = "circles with the same number are the same mask"
+NET = "Three steps of an LSTM: the memory line c above, the state line h below, inputs x, outputs at the top"
 PANELS = (
-    ("naive", "Naive: each step, on the memory", "$c_t = m_t ⊙ (f_t ⊙ c_{t-1} + i_t ⊙ g_t)$"),
-    ("zaremba", "Zaremba: between layers only", "$m_t ⊙ x_t$ in, $m'_t ⊙ h_t$ out; $c$ and $h$ pass in time"),
-    ("gal", "Gal: one mask for the sequence", "gates read $m_x ⊙ x_t$ and $m_h ⊙ h_{t-1}$"),
-    ("moon", "Moon: one mask, on the memory", "$c_t = m ⊙ (f_t ⊙ c_{t-1} + i_t ⊙ g_t)$"),
-    ("semeniuta", "Semeniuta: each step, on what is written", "$c_t = f_t ⊙ c_{t-1} + i_t ⊙ (m_t ⊙ g_t)$"),
-    ("zoneout", "Zoneout: each step, some units stand still",
-     "$c_t = m_t ⊙ c_{t-1} + (1 - m_t) ⊙ (f_t ⊙ c_{t-1} + i_t ⊙ g_t)$"),
-    ("weight", "Weight drop: one mask on $W_{hh}$", "gates read $(M ⊙ W_{hh}) h_{t-1}$"),
+    ("naive", "Naive: each step, on the memory", "$c_t = m_t ⊙ (f_t ⊙ c_{t-1} + i_t ⊙ g_t)$",
+     "Masks 1, 2 and 3 lie on c, a new one at each step."),
+    ("zaremba", "Zaremba: between layers only", "$m_t ⊙ x_t$ in, $m'_t ⊙ h_t$ out; $c$ and $h$ pass in time",
+     "Masks 1 to 6 lie on inputs and outputs, none on what passes in time."),
+    ("gal", "Gal: one mask for the sequence", "gates read $m_x ⊙ x_t$ and $m_h ⊙ h_{t-1}$",
+     "Mask 1 lies on all inputs, mask 2 on h between all steps."),
+    ("moon", "Moon: one mask, on the memory", "$c_t = m ⊙ (f_t ⊙ c_{t-1} + i_t ⊙ g_t)$",
+     "Mask 1 lies on c at every step."),
+    ("semeniuta", "Semeniuta: each step, on what is written", "$c_t = f_t ⊙ c_{t-1} + i_t ⊙ (m_t ⊙ g_t)$",
+     "Masks 1, 2 and 3 lie on the candidate g, a new one at each step, and none on c."),
+    ("zoneout", "Zoneout: some units keep what they had",
+     "$c_t = z_t ⊙ c_{t-1} + (1 - z_t) ⊙ (f_t ⊙ c_{t-1} + i_t ⊙ g_t)$",
+     "Masks 1, 2 and 3 open a way around the cell for c, a new one at each step."),
+    ("weight", "Weight drop: one mask on $W_{hh}$", "gates read $(M ⊙ W_{hh}) h_{t-1}$",
+     "Mask 1, a square, lies on the matrix that h goes through, the same at every step."),
 )  # fmt: skip
 
 
-def draw() -> Canvas:
+def draw_kind(kind: str, title: str, equation: str, desc: str) -> Canvas:
+    canvas = Canvas(
+        f"dropout_kind_{kind}",
+        PANEL_W,
+        PANEL_H,
+        title=title.replace("$", ""),
+        desc=f"{NET}. {desc} ({MASKS})",
+    )
+    canvas.text(12, TITLE, title, size=15.5, bold=True)
+    size = 17 if equation.startswith("$c") and kind != "zoneout" else 15  # a long one, and words: smaller
+    canvas.text(12, EQUATION, equation, size=size, tone="muted")
+    draw_net(canvas, 0, 0)
+    draw_masks(canvas, 0, 0, kind)
+    return canvas
+
+
+def draw_key() -> Canvas:
     canvas = Canvas(
         "dropout_kinds",
-        WIDTH,
-        4 * PANEL_H + 6,
-        title="Where seven kinds of dropout put their masks",
-        desc="Seven panels. Each shows three steps of an LSTM with the memory line c, the state line h, the "
-        "inputs x from below, the outputs above and the candidate g that is written to c. Circles are masks, "
-        "and circles with the same number are the same mask. Naive: masks 1, 2, 3 on c. Zaremba: masks 1 to "
-        "6 on inputs and outputs, none in time. Gal: mask 1 on all inputs, mask 2 on all h. Moon: mask 1 on "
-        "c at every step. Semeniuta: masks 1, 2, 3 on g. Zoneout: at each step a way around the cell, masks "
-        "1, 2, 3. Weight drop: mask 1 on the matrix W_hh at every step.",
+        PANEL_W,
+        144,
+        title="How to read the drawings of seven kinds of dropout",
+        desc="Circles are masks. Orange circles 1 and 2: a new mask at each step. Blue circles 1 and 1: the "
+        "same mask at every step. A blue square: a mask on a matrix, not on units. A thick red line: the "
+        "memory c. A purple line: the candidate g, which is written to c.",
     )
-    for number, (kind, title, equation) in enumerate(PANELS):
-        left, top = PANEL_W * (number % 2), PANEL_H * (number // 2)
-        canvas.text(left + 12, top + TITLE, title, size=15, bold=True)
-        size = 17 if equation.startswith("$c") and kind != "zoneout" else 15  # a long one, and words: smaller
-        canvas.text(left + 12, top + EQUATION, equation, size=size, tone="muted")
-        draw_net(canvas, left, top)
-        draw_masks(canvas, left, top, kind)
-    left, top = PANEL_W, 3 * PANEL_H
-    canvas.text(left + 12, top + TITLE, "How to read it", size=15, bold=True)
-    for row, (a, b, tone, words) in enumerate(
-        (("1", "2", "orange", "a new mask at each step"), ("1", "1", "blue", "the same mask at every step"))
+    canvas.text(12, TITLE, "How to read the drawings", size=15.5, bold=True)
+    for x, a, b, tone, words in (
+        (26, "1", "2", "orange", "new at each step"),
+        (232, "1", "1", "blue", "the same"),
     ):
-        y = top + 70 + 38 * row
-        mask(canvas, left + 26, y, a, tone)
-        mask(canvas, left + 52, y, b, tone)
-        canvas.text(left + 76, y + 5, words, size=14)
-    weight(canvas, left + 40, top + 146, "1", "blue")
-    canvas.text(left + 76, top + 151, "a mask on a matrix, not on units", size=14)
-    canvas.wire([(left + 14, top + 182), (left + 64, top + 182)], tone="red", weight=3)
-    canvas.text(left + 76, top + 187, "the memory $c$", size=14)
-    canvas.wire([(left + 14, top + 214), (left + 64, top + 214)], tone="purple")
-    canvas.text(left + 76, top + 219, "the candidate $g$, written to $c$", size=14)
+        mask(canvas, x, 58, a, tone)
+        mask(canvas, x + 26, 58, b, tone)
+        canvas.text(x + 46, 63, words, size=15)
+    weight(canvas, 27, 92, "1", "blue")
+    canvas.text(50, 97, "a mask on a matrix, not on units", size=15)
+    canvas.wire([(14, 124), (60, 124)], tone="red", weight=3)
+    canvas.text(72, 129, "memory $c$", size=15)
+    canvas.wire([(202, 124), (248, 124)], tone="purple")
+    canvas.text(260, 129, "candidate $g$", size=15)
     return canvas
 
 
 def figures() -> dict[str, str]:
-    return {"dropout_kinds.svg": draw().svg()}
+    kinds = {f"dropout_kind_{panel[0]}.svg": draw_kind(*panel).svg() for panel in PANELS}
+    return {"dropout_kinds.svg": draw_key().svg(), **kinds}
 
 
 if __name__ == "__main__":

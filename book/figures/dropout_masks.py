@@ -2,11 +2,11 @@
 
 from diagram import Canvas, write
 
-WIDTH = 760
+WIDTH, HEIGHT = 380, 390
 WEIGHTS = ((1, 2, 3), (1, 1, 1))
 X = (1, -1, 2)
 TONES = ("blue", "orange", "green")
-INPUTS, OUTPUTS = (110, 190, 270), (150, 230)  # heights of the units
+INPUTS, OUTPUTS = (88, 150, 212), (119, 181)  # heights of the units
 LEFT, RIGHT = 60, 250  # columns of the units, from a panel's left edge
 
 
@@ -50,42 +50,39 @@ def draw_matrix(canvas: Canvas, left: float, top: float, dropped: set[tuple[int,
             canvas.math(x, y + 6, "0" if gone else str(value), size=17, tone="red" if gone else "ink")
 
 
-def draw() -> Canvas:
-    canvas = Canvas(
-        "dropout_masks",
-        WIDTH,
-        500,
-        title="Unit mask and weight mask",
-        desc="Two copies of a layer with three inputs and two outputs. On the left, dropout: the input unit "
-        "x2 is dropped, and with it both weights that leave it, so a whole column of the matrix is zero and "
-        "both outputs miss the same input. On the right, DropConnect: single weights are dropped, each by "
-        "its own coin, so y1 misses x2 and y2 misses x1 and x3.",
-    )
-    column = {(0, 1), (1, 1)}
-    scattered = {(0, 1), (1, 0), (1, 2)}
-    panels = (
-        (10, "Dropout: a mask on units", column, {1}, "3 coins: one for each unit",
-         "Both outputs miss $x_2$."),
-        (390, "DropConnect: a mask on weights", scattered, set(), "6 coins: one for each weight",
-         "Each output misses inputs of its own."),
-    )  # fmt: skip
-    for left, title, dropped, units, coins, result in panels:
-        canvas.text(left + 175, 34, title, size=16.5, anchor="middle", bold=True)
-        canvas.text(left + 175, 60, coins, size=14, anchor="middle", tone="muted")
-        draw_net(canvas, left, dropped, units)
-        canvas.math(left + 122, 376, "W ⊙ m =" if units else "M ⊙ W =", size=17, anchor="end")
-        draw_matrix(canvas, left + 152, 350, dropped)
-        canvas.text(left + 175, 448, result, size=15, anchor="middle")
-    canvas.wire([(380, 20), (380, 455)], tone="muted", weight=1, head=False)
+PANELS = {
+    "dropout_masks": (
+        "Dropout: a mask on units", {(0, 1), (1, 1)}, {1}, "3 coins: one for each unit",
+        "Both outputs miss $x_2$.",
+        "A layer with three inputs and two outputs. The input unit x2 is dropped, and with it both weights "
+        "that leave it: a whole column of the matrix is zero, and both outputs miss the same input.",
+    ),
+    "dropout_masks_weights": (
+        "DropConnect: a mask on weights", {(0, 1), (1, 0), (1, 2)}, set(), "6 coins: one for each weight",
+        "Each output misses inputs of its own.",
+        "The same layer. Single weights are dropped, each by its own coin, so y1 misses x2 and y2 misses "
+        "x1 and x3.",
+    ),
+}  # fmt: skip
+
+
+def draw(name: str) -> Canvas:
+    title, dropped, units, coins, result, desc = PANELS[name]
+    canvas = Canvas(name, WIDTH, HEIGHT, title=title, desc=desc)
+    canvas.text(190, 30, title, size=17, anchor="middle", bold=True)
+    canvas.text(190, 56, coins, size=15, anchor="middle", tone="muted")
+    draw_net(canvas, 35, dropped, units)
+    canvas.math(135, 292, "W ⊙ m =" if units else "M ⊙ W =", size=17, anchor="end")
+    draw_matrix(canvas, 165, 266, dropped)
+    canvas.text(190, 356, result, size=15, anchor="middle")
     canvas.text(
-        WIDTH / 2, 486, "Kept values are divided by $1 - p$ (not shown).", size=13.5, anchor="middle",
-        tone="muted",
-    )  # fmt: skip
+        190, 380, "Kept values are divided by $1 - p$ (not shown).", size=14, anchor="middle", tone="muted"
+    )
     return canvas
 
 
 def figures() -> dict[str, str]:
-    return {"dropout_masks.svg": draw().svg()}
+    return {f"{name}.svg": draw(name).svg() for name in PANELS}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The errata ledger: what the source article claims, collected from the chapters that answer it.
 
 A chapter's table `| L5 | what the article says | what is so |` states a claim, or several: `| L5, L10 | ...`.
-The evidence is what the chapter's cells print: a line that begins with the claim's name, two spaces and a
-sentence. So the ledger adds nothing but an order, a verdict and the sources (book/data/errata.json).
+What a chapter no longer answers in a table of its own stands in book/data/errata.json, as the section's rows
+`{"D1": [what the article says, what is so]}`; its page is the section's. The evidence is what the chapter's
+cells print: a line that begins with the claim's name, two spaces and a sentence. So the ledger adds nothing
+but an order, a verdict and the sources (book/data/errata.json).
 """
 
 from __future__ import annotations
@@ -60,6 +62,13 @@ def read(book: str | Path) -> Ledger:
     sections: dict[str, list[Claim]] = {}
     for part in json.loads((book / "data" / "errata.json").read_text(encoding="utf-8")):
         claims: list[Claim] = []
+        for written, (article, so) in part.get("rows", {}).items():
+            names = tuple(written.split(", "))
+            if names in rows:
+                raise ValueError(
+                    f"{written}: expected one row, got one in errata.json and in {rows[names][2]}"
+                )
+            rows[names] = article, so, part["page"]
         verdicts = part["claims"]
         for name in verdicts:
             if any(name in claim.names for claim in claims):

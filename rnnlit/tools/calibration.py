@@ -44,7 +44,10 @@ def reliability(probabilities: np.ndarray, labels: Any, bins: int = 10) -> Relia
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: Any, bins: int = 10) -> float:
-    """ECE = sum over bins of cases/N |accuracy - confidence| (Guo et al. 2017); 0 is best."""
+    """ECE = sum over bins of cases/N |accuracy - confidence|; 0 is best.
+
+    Naeini et al. (2015), for two classes; Guo et al. (2017), for the class that a net names.
+    """
     r = reliability(probabilities, labels, bins)
     filled = r.cases > 0
     gap = np.abs(r.accuracy[filled] - r.confidence[filled])

@@ -46,6 +46,20 @@ def test_ledger_collects_rows_and_evidence(tmp_path):
     assert ledger.count(book) == {"right": 1, "partly": 1, "wrong": 2, "left out": 0, "not kept": 0}
 
 
+def test_rows_may_stand_in_the_data(tmp_path):
+    folder = write(tmp_path, {"one": ("Text.\n", "")}, [("A", "one", {"L1": ["right"], "L2": ["right"]})])
+    path = folder / "data" / "errata.json"
+    (part,) = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps([part | {"rows": {"L1, L2": ["a", "b"]}}]), encoding="utf-8")
+    (claim,) = ledger.read(folder).claims()
+    assert (claim.names, claim.article, claim.so, claim.page) == (("L1", "L2"), "a", "b", "one")
+    text = (RIGHT + "| L1, L2 | a | b |\n").splitlines(keepends=True)
+    page = {"cells": [{"cell_type": "markdown", "source": text}]}
+    (folder / "one.ipynb").write_text(json.dumps(page), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"L1, L2: expected one row, got one in errata\.json and in one"):
+        ledger.read(folder)
+
+
 def test_table_links_to_the_evidence(tmp_path):
     pages = {"one": (RIGHT + "| L1 | a | b {cite:t}`x1` |\n| L2 | c | d |\n", "L1   shown\n")}
     errata = [("A", "one", {"L1": ["wrong", "x1"], "L2": ["right", "y2"]})]
