@@ -4,7 +4,7 @@ A query looks at the keys of a source sequence: a score for every position, a so
 and the mean of the keys with these weights, the context. Time comes first: queries
 are (T, B, Q), keys (S, B, K), weights (T, B, S). Positions count from 0.
 
-The five scores are in `rnnlit.attention_scores`, the Gaussian of local-p is in
+The six scores are in `rnnlit.attention_scores`, the Gaussian of local-p is in
 `rnnlit.attention_local`. Here are the softmax, its windows and the context.
 """
 
@@ -29,6 +29,7 @@ from rnnlit.attention_scores import (
     Dot,
     General,
     Location,
+    ScaledDot,
     Score,
     ScoreName,
     mix,
@@ -59,6 +60,7 @@ __all__ = [
     "Params",
     "Place",
     "Run",
+    "ScaledDot",
     "backward",
     "combine",
     "combine_backward",
@@ -116,8 +118,8 @@ def init(
     score: one of SCORES; window: one of WINDOWS. size: A, for additive and concat; Q
     if not given. max_length: the rows of location, one for each source position.
 
-    TypeError, ValueError: an unknown score or window; dot with Q != K; location
-    without max_length; a size that is no positive integer.
+    TypeError, ValueError: an unknown score or window; dot or scaled_dot with Q != K;
+    location without max_length; a size that is no positive integer.
     """
     Q, K = check_init(query_size, key_size, rng, dtype)
     check_window(window)
@@ -252,7 +254,7 @@ def _check(
     name = next((n for n, kind in KINDS.items() if isinstance(score, kind)), None)
     if name is None:
         kind = type(score).__name__
-        raise TypeError(f"params.score: expected one of the five scores, got {kind}")
+        raise TypeError(f"params.score: expected one of the six scores, got {kind}")
     T, B, Q = check_array("query", query, ("T", "B", "Q"), finite=True).shape
     S, _, K = check_array("keys", keys, ("S", B, "K"), query.dtype, finite=True).shape
     check_window(window)

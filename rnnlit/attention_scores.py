@@ -1,4 +1,4 @@
-"""The five attention scores and their gradients.   Q query, K key, A attention size.
+"""The six attention scores and their gradients.   Q query, K key, A attention size.
 
 B batch, T queries, S source positions: queries are (T, B, Q), keys (S, B, K), and the
 score of every query for every position is (T, B, S). What turns scores into a context
@@ -28,6 +28,10 @@ class Dot(NamedTuple):
     """q^T k, for Q = K; it has no parameters."""
 
 
+class ScaledDot(NamedTuple):
+    """q^T k / sqrt(K), for Q = K, without parameters   (Vaswani et al. 2017, eq. 1)"""
+
+
 class General(NamedTuple):
     """q^T W k"""
 
@@ -47,11 +51,12 @@ class Location(NamedTuple):
     weight: np.ndarray  # (largest S, Q)
 
 
-Score = Additive | Dot | General | Concat | Location
-ScoreName = Literal["additive", "dot", "general", "concat", "location"]
+Score = Additive | Dot | ScaledDot | General | Concat | Location
+ScoreName = Literal["additive", "dot", "scaled_dot", "general", "concat", "location"]
 KINDS: dict[ScoreName, type[Score]] = {
     "additive": Additive,
     "dot": Dot,
+    "scaled_dot": ScaledDot,
     "general": General,
     "concat": Concat,
     "location": Location,
@@ -87,13 +92,14 @@ def shapes_of(
 ) -> dict[str, tuple[int, ...]]:
     """The parameters of a score by name, with their shapes; A is Q if not given.
 
-    ValueError: an unknown score; dot with Q != K; location without max_length.
+    ValueError: an unknown score; dot or scaled_dot with Q != K; location without
+    max_length.
     """
     if score not in SCORES:
         raise ValueError(f"score: expected one of {', '.join(SCORES)}, got {score!r}")
-    if score == "dot" and Q != K:
+    if score in ("dot", "scaled_dot") and Q != K:
         raise ValueError(
-            f"score dot: expected queries and keys of one size, got Q = {Q} and "
+            f"score {score}: expected queries and keys of one size, got Q = {Q} and "
             f"K = {K}; the score general takes any two"
         )
     if score == "location" and max_length is None:
@@ -107,9 +113,9 @@ def shapes_of(
         return {"weight": (Q, K)}
     if score == "concat":
         return {"weight": (A, Q + K), "v": (A,)}
-    return (
-        {} if score == "dot" else {"weight": (check_size("max_length", max_length), Q)}
-    )
+    if score == "location":
+        return {"weight": (check_size("max_length", max_length), Q)}
+    return {}
 
 
 def forward(
@@ -129,6 +135,8 @@ def forward(
         return np.concatenate([product(query, rows.T), unseen], axis=2), None
     if isinstance(score, General):
         query = product(query, score.weight)
+    if isinstance(score, ScaledDot):
+        query = query * keys.shape[2] ** -0.5
     return pairs(query, keys), None
 
 
@@ -164,8 +172,10 @@ def backward(
         ds = ds[:, :, : len(rows)]
         dweight[: len(rows)] = weight_gradient(ds, query)
         return Location(dweight), product(ds, rows), np.zeros_like(keys)
+    if isinstance(score, ScaledDot):
+        ds = ds * keys.shape[2] ** -0.5
     from_keys = mix(ds, keys)
-    if isinstance(score, Dot):
+    if isinstance(score, Dot | ScaledDot):
         return score, from_keys, mix(ds.swapaxes(0, 2), query)
     dkeys = mix(ds.swapaxes(0, 2), product(query, score.weight))
     dweight = weight_gradient(query, from_keys)

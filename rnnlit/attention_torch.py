@@ -139,6 +139,8 @@ class Attention(torch.nn.Module):
         projected = keys
         if self.kind == "general":
             projected = linear(keys, self.score["weight"])
+        elif self.kind == "scaled_dot":
+            projected = keys * self.key_size**-0.5
         elif self.kind in ("additive", "concat"):
             projected = linear(keys, self._additive()[1])
         return Memory(

@@ -1,5 +1,7 @@
 """Attention: the formulas written as loops, cases worked by hand, central differences, closed forms."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from rnnlit import attention
 from rnnlit.attention import SCORES, WINDOWS, Params, softmax
 from rnnlit.attention_local import Place, gaussian_of
-from rnnlit.attention_scores import Additive, Concat, Dot, General, Location
+from rnnlit.attention_scores import Additive, Concat, Dot, General, Location, ScaledDot
 from rnnlit.attention_state import Combine
 from rnnlit.tools.gradcheck import central_differences
 from rnnlit.tools.optim import named_arrays
@@ -21,9 +23,9 @@ every_window = pytest.mark.parametrize("window", WINDOWS)
 
 
 def draw(score, window=None, T=T, B=B, S=S, Q=Q, K=K, A=A, dtype=np.float64, seed=0, max_length=None):
-    """Parameters, queries and keys; K is Q for dot."""
+    """Parameters, queries and keys; K is Q for the scores that are a plain product."""
     rng = np.random.default_rng(seed)
-    K = Q if score == "dot" else K
+    K = Q if "dot" in score else K
     options = dict(size=A, window=window, max_length=max_length or S + 2)
     params = attention.init(score, Q, K, rng=rng, dtype=dtype, **options)
     return params, *(rng.standard_normal(shape).astype(dtype) for shape in ((T, B, Q), (S, B, K)))
@@ -40,6 +42,8 @@ def score_by_hand(score, q, k, s):
             return q @ W @ k
         case Location(W):
             return W[s] @ q
+        case ScaledDot():
+            return q @ k / math.sqrt(len(k))
     return q @ k
 
 
@@ -116,6 +120,14 @@ def test_weights_are_a_distribution_unless_local_p(score):
             assert (total > 0).all() and (total < 1).all()
         else:
             np.testing.assert_allclose(total, 1, **EXACT)
+
+
+def test_scaled_dot_worked_by_hand():
+    """Four equal numbers: q . k is 4 ln 3, its half is 2 ln 3, so the weights are 9 to 1."""
+    query, keys = np.full((1, 1, 4), np.log(3)), np.array([np.ones((1, 4)), np.zeros((1, 4))])
+    run = attention.forward(Params(ScaledDot()), query, keys)
+    np.testing.assert_allclose(run.scores[0, 0], [2 * np.log(3), 0], **EXACT)
+    np.testing.assert_allclose(run.weights[0, 0], [0.9, 0.1], **EXACT)
 
 
 def test_concat_is_additive_with_its_weight_cut():
@@ -214,7 +226,7 @@ def test_padding_never_changes_anything(score, window, data):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(["additive", "dot", "general", "concat"]), st.permutations(range(S)))
+@given(st.sampled_from(["additive", "dot", "scaled_dot", "general", "concat"]), st.permutations(range(S)))
 def test_content_scores_do_not_know_the_order(score, order):
     """Errata A4: the positions permuted, the weights are permuted and the context is the same."""
     params, query, keys = draw(score)
@@ -311,6 +323,7 @@ def test_init_draws_the_shapes_and_the_bounds():
     assert attention.init("general", 3, 4, rng=rng).score.weight.shape == (3, 4)
     assert attention.init("location", 3, 4, rng=rng, max_length=9).score.weight.shape == (9, 3)
     assert attention.init("dot", 3, 3, rng=rng) == Params(Dot())
+    assert isinstance(attention.init("scaled_dot", 3, 3, rng=rng).score, ScaledDot)
 
 
 def test_combine_by_hand_and_by_differences():
@@ -346,7 +359,7 @@ def test_combine_by_hand_and_by_differences():
         (dict(lengths=[2, 7]), ValueError, "lengths: expected 1 <= length <= T = 6, got 2 to 7"),
         (dict(lengths=[1.0, 2.0]), TypeError, "lengths: expected integers, got float64"),
         (dict(params=(1, 2)), TypeError, "params: expected rnnlit.attention.Params, got tuple"),
-        (dict(params=Params((1, 2))), TypeError, "params.score: expected one of the five scores, got tuple"),
+        (dict(params=Params((1, 2))), TypeError, "params.score: expected one of the six scores, got tuple"),
         (dict(window="local_p"), ValueError, "window: got 'local_p', but params lacks the place"),
         (dict(window="local"), ValueError, "window: expected None, local_m or local_p, got 'local'"),
         (dict(window="local_m", D=0), ValueError, "D: expected a positive integer, got 0"),

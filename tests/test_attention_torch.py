@@ -22,7 +22,7 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"
 
 def layer(score, window=None, dtype=torch.float64, D=3, K=K, max_length=5, **options):
     torch.manual_seed(0)
-    K = Q if score == "dot" else K
+    K = Q if "dot" in score else K
     return Attention(score, Q, K, size=A, window=window, D=D, max_length=max_length, dtype=dtype, **options)
 
 
