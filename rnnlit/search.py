@@ -9,6 +9,7 @@ hypothesis. The search needs NumPy alone; the model may be made of anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,6 +149,32 @@ def beam(
         owner, paths, total, last = owner[live], paths[live], total[live], token[live]
         state = select(state, row[live])
     return [sorted(ended, key=lambda h: (not h.finished, -h.score)) for ended in done]
+
+
+def beam_of_one(
+    step: Step, state: Any, start: int, stop: int, max_length: int, size: int
+) -> list[Hypothesis]:
+    """`beam` for one sequence and without a length penalty, to be read: best first.
+
+        log p(y_1 .. y_i) = log p(y_1 .. y_{i-1}) + log p(y_i | y_1 .. y_{i-1})
+
+    step takes the last token (1,) and a state, and gives log-probabilities (1, V) and
+    the new state. What has not ended after max_length steps is left out. Arguments
+    are not checked.
+    """
+    live: list[Any] = [(0.0, [start], state)]
+    done: list[Any] = []
+    for _ in range(max_length):
+        grown = []
+        for total, path, old in live:
+            logs, new = step(np.array(path[-1:]), old)
+            pairs = [(k, log) for k, log in enumerate(logs[0]) if log > -np.inf]
+            grown += [(total + log, [*path, k], new) for k, log in pairs]
+        best = sorted(grown, key=itemgetter(0), reverse=True)[: size - len(done)]
+        done += [h for h in best if h[1][-1] == stop]
+        live = [h for h in best if h[1][-1] != stop]
+    done.sort(key=itemgetter(0), reverse=True)
+    return [Hypothesis(np.array(path[1:-1]), p, p, True) for p, path, _ in done]
 
 
 def _best(

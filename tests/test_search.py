@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlit.search import Hypothesis, beam, greedy, length_normaliser, select_rows
+from rnnlit.search import Hypothesis, beam, beam_of_one, greedy, length_normaliser, select_rows
 from tests.tolerances import TOLERANCE
 
 EXACT = TOLERANCE[np.float64]
@@ -253,3 +253,30 @@ def test_bad_arguments_are_named(changes, error, words):
 def test_bad_beams_are_named(changes, error, words):
     with pytest.raises(error, match=words):
         beam(step_of(markov(np.random.default_rng(0))), np.zeros(1), START, STOP, 3, **changes)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_beam_to_be_read_is_the_beam_of_one_sequence(seed, size):
+    """All that has ended; a word that is impossible is taken by neither."""
+    logs = markov(np.random.default_rng(seed), V=5)
+    logs[:, 1] = -np.inf
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    want = [h for h in beam(step_of(logs), np.zeros(1), START, STOP, 9, size)[0] if h.finished]
+    got = beam_of_one(step_of(logs), np.zeros(1), START, STOP, 9, size)
+    assert [h.tokens.tolist() for h in got] == [h.tokens.tolist() for h in want]
+    np.testing.assert_allclose([h.score for h in got], [h.score for h in want], **EXACT)
+    assert all(h.finished for h in got)
+
+
+def test_the_beam_to_be_read_finds_what_greedy_search_misses():
+    """Greedy takes 0.6 and ends with 0.33; the beam keeps 0.4 and ends with 0.36."""
+    table = np.zeros((6, 6))
+    table[0, [1, 2]] = 0.6, 0.4
+    table[1, [3, 4]], table[2, [3, 4]] = (0.55, 0.45), (0.9, 0.1)
+    table[[3, 4], 5] = 1
+    with np.errstate(divide="ignore"):
+        step = step_of(np.log(table))
+    (best, _), (one,) = (beam_of_one(step, np.zeros(1), 0, 5, 4, size) for size in (2, 1))
+    assert (best.tokens.tolist(), one.tokens.tolist()) == ([2, 3], [1, 3])
+    np.testing.assert_allclose(np.exp([best.score, one.score]), [0.36, 0.33], **EXACT)
