@@ -10,6 +10,13 @@ window(p, D, S) -> (S,), True from p - D to p + D
 scaled_dot_product(Q, K, V) -> output          causal: position t sees 0 to t
 beam_step(scores, logs, size) -> row, token    the best `size` of all one-token extensions
 length_normaliser(length, alpha) -> a number
+shift(target, lengths) -> read, write          tokens (T, B), padded; read and write (T+1, B)
+beam(logs, size) -> words, totals              a whole search; viterbi(logs) -> words, total, the best of all
+causal(x, W_q, W_k, W_v) -> context            self-attention, (T, B, I) -> (T, B, V)
+look_back: a puzzle
+
+logs (n, N, N) of a whole search: at each step the log-probability of each of N words after each; the word
+before the first is word 0.
 """
 
 from __future__ import annotations
@@ -18,9 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnlit import attention, attention_scores, search
+from rnnlit import attention, attention_plain, attention_scores, search
+from rnnlit.attention import softmax
 from rnnlit.exercises.check import Exercise, Mistake, Sizes
 from rnnlit.exercises.draw import drawn_lengths, normal
+from rnnlit.exercises.puzzle import Puzzle, Trace, Wanted
+from rnnlit.tasks.tokens import PAD, START, STOP
 from rnnlit.tools.functions import sigmoid
 
 BY_KEY = {"B": "B", "T": "S", "H": "K"}
@@ -569,4 +579,289 @@ length_normaliser = Exercise(
         ),
     ),
     names={},
+)
+
+# ---------------------------------------------------------------- teacher forcing
+
+
+def _row(token: int, target: Any) -> Any:
+    return np.full((1, target.shape[1]), token, target.dtype)
+
+
+def _read(target: Any) -> Any:
+    return np.concatenate([_row(START, target), target])
+
+
+def _write(target: Any, lengths: Any) -> Any:
+    write = np.concatenate([target, _row(PAD, target)])
+    write[lengths, np.arange(len(lengths))] = STOP
+    return write
+
+
+def _draw_shift(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
+    T, B = sizes.T, sizes.B
+    lengths = rng.integers(1, T + 1, B)
+    lengths[0] = T
+    target = rng.integers(STOP + 1, 20, (T, B))
+    return np.where(np.arange(T)[:, None] < lengths, target, PAD), lengths
+
+
+shift = Exercise(
+    "shift(target, lengths)",
+    lambda target, lengths: (_read(target), _write(target, lengths)),
+    _draw_shift,
+    {"read": "T+1, B", "write": "T+1, B"},
+    (
+        Mistake(
+            "the stop stands in the last row, behind the padding",
+            "Each sentence has its stop right behind its own last word: write[lengths, np.arange(B)] = STOP.",
+            lambda y, n: (_read(y), np.concatenate([y, _row(STOP, y)])),
+        ),
+        Mistake(
+            "there is no stop",
+            "Behind its last word the decoder should write STOP, or it never learns to end.",
+            lambda y, n: (_read(y), np.concatenate([y, _row(PAD, y)])),
+        ),
+        Mistake(
+            "what is read is not shifted",
+            "The decoder reads the word before: START first, then the target. "
+            "Here it reads what it should write.",
+            lambda y, n: (_write(y, n), _write(y, n)),
+        ),
+        Mistake(
+            "the start stands in what is written",
+            "Nobody is asked for START: what is written begins with the first word.",
+            lambda y, n: (_read(y), _read(y)),
+        ),
+        Mistake("read and write are swapped", "read comes first.", lambda y, n: (_write(y, n), _read(y))),
+    ),
+    names={"T": "T", "B": "B"},
+)
+
+# ---------------------------------------------------------------- search, to the end
+
+
+def _draw_logs(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
+    logits = rng.standard_normal((sizes.T + 3, sizes.H, sizes.H))
+    return (logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)),)
+
+
+def _beam(
+    logs: Any,
+    size: int,
+    *,
+    add: Any = lambda total, log: total + log,
+    best: Any = lambda grown, size: sorted(grown, key=lambda h: -h[0])[:size],
+) -> tuple[Any, Any]:
+    """Hypotheses as (log-probability, words); a mistake is in `add` or in `best`."""
+    kept = [(0.0, [0])]
+    for step in logs:
+        grown = []
+        for total, words in kept:
+            grown += [(add(total, log), [*words, k]) for k, log in enumerate(step[words[-1]])]
+        kept = best(grown, size)
+    kept = sorted(kept, key=lambda h: -h[0])
+    return np.array([words[1:] for _, words in kept]), np.array([total for total, _ in kept], logs.dtype)
+
+
+def _own_best(grown: Any, size: int) -> Any:
+    """The best extension of each beginning; at the first step, of the only one, the `size` best."""
+    beginnings: dict[tuple[int, ...], list[Any]] = {}
+    for total, words in grown:
+        beginnings.setdefault(tuple(words[:-1]), []).append((total, words))
+    if len(beginnings) == 1:
+        return sorted(grown, key=lambda h: -h[0])[:size]
+    return [max(extensions, key=lambda h: h[0]) for extensions in beginnings.values()]
+
+
+beam = Exercise(
+    "beam(logs, size)",
+    _beam,
+    lambda rng, sizes: (*_draw_logs(rng, sizes), sizes.B),
+    {"words": "size, n", "totals": "size"},
+    (
+        Mistake(
+            "the least probable come first",
+            "The best of what is left comes first.",
+            lambda logs, size: tuple(one[::-1] for one in _beam(logs, size)),
+        ),
+        Mistake(
+            "the log-probabilities of a path are not added up",
+            "A beginning is as probable as all its words together: total + log.",
+            lambda logs, size: _beam(logs, size, add=lambda total, log: log),
+        ),
+        Mistake(
+            "each beginning keeps its own best word",
+            "All extensions of all beginnings compete for the `size` places; one beginning may take several.",
+            lambda logs, size: _beam(logs, size, best=_own_best),
+        ),
+        Mistake(
+            "the least probable are kept",
+            "Sort from the largest log-probability down.",
+            lambda logs, size: _beam(
+                logs, size, best=lambda grown, size: sorted(grown, key=lambda h: h[0])[:size]
+            ),
+        ),
+        Mistake(
+            "the totals are probabilities",
+            "A total is a sum of logarithms; leave it so.",
+            lambda logs, size: (lambda words, totals: (words, np.exp(totals)))(*_beam(logs, size)),
+        ),
+    ),
+    names={"H": "N"},
+)
+
+
+def _viterbi(logs: Any, *, reduce: Any = np.max, back: bool = True, start: Any = None) -> tuple[Any, Any]:
+    """The best total of each last word, and the word before it on that way."""
+    T = len(logs)
+    total = logs[0][0] if start is None else start(logs[0])
+    ways, totals = [], [total]
+    for step in logs[1:]:
+        grown = total[:, None] + step  # (word before, word)
+        ways.append(grown.argmax(axis=0))
+        total = reduce(grown, axis=0)
+        totals.append(total)
+    words = [int(total.argmax())]
+    for way in ways[::-1]:
+        words.append(int(way[words[-1]]))
+    if not back:
+        words = [int(one.argmax()) for one in totals][::-1]
+    return np.array(words[::-1][:T]), reduce(total)
+
+
+def _log_sum(a: Any, axis: Any = None) -> Any:
+    return np.log(np.exp(a).sum(axis=axis))
+
+
+viterbi = Exercise(
+    "viterbi(logs)",
+    _viterbi,
+    _draw_logs,
+    {"words": "n", "total": ""},
+    (
+        Mistake(
+            "the search is greedy",
+            "Keep the best beginning for *each* last word, not the best beginning alone.",
+            lambda logs: tuple(one[0] for one in _beam(logs, 1)),
+        ),
+        Mistake(
+            "the way back is not followed",
+            "The best last word at a step need not lie on the best way. Note for each word "
+            "the word before it, and go back from the end.",
+            lambda logs: _viterbi(logs, back=False),
+        ),
+        Mistake(
+            "the beginnings are summed, and not compared",
+            "That sum is the filter of a hidden Markov model. Here the best beginning counts: max.",
+            lambda logs: _viterbi(logs, reduce=_log_sum),
+        ),
+        Mistake(
+            "the first word follows any word",
+            "The word before the first is word 0: start with logs[0][0].",
+            lambda logs: _viterbi(logs, start=lambda step: step.max(axis=0)),
+        ),
+    ),
+    names={"H": "N"},
+)
+
+# ---------------------------------------------------------------- self-attention
+
+
+def _causal(
+    x: Any,
+    W_q: Any,
+    W_k: Any,
+    W_v: Any,
+    *,
+    mask: Any = np.tril,
+    scale: Any = lambda K: K**-0.5,
+    after: bool = False,
+) -> Any:
+    q, k, v = x @ W_q.T, x @ W_k.T, x @ W_v.T
+    seen = mask(np.ones((len(x), len(x)), bool))[:, None]
+    scores = np.einsum("tbk,sbk->tbs", q, k) * q.dtype.type(scale(q.shape[2]))
+    weights = softmax(scores) * seen if after else softmax(np.where(seen, scores, -np.inf))
+    return np.einsum("tbs,sbv->tbv", weights, v)
+
+
+def _draw_causal(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
+    T, B, I, K, V = sizes.T, sizes.B, sizes.I, sizes.H, sizes.H + 1
+    return tuple(rng.standard_normal(shape) for shape in ((T, B, I), (K, I), (K, I), (V, I)))
+
+
+causal = Exercise(
+    "causal(x, W_q, W_k, W_v)",
+    lambda *a: attention_plain.self_attention(*a)[0],
+    _draw_causal,
+    {"context": "T, B, V"},
+    (
+        Mistake(
+            "every step sees the future",
+            "Step t may look at steps 0 to t alone: np.tril(np.ones((T, T), bool)).",
+            lambda *a: _causal(*a, mask=lambda ones: ones),
+        ),
+        Mistake(
+            "the mask is the wrong way round",
+            "np.tril keeps the past, row t from column 0 to t; np.triu keeps the future.",
+            lambda *a: _causal(*a, mask=np.triu),
+        ),
+        Mistake(
+            "the scores are not divided by sqrt(K)",
+            "q · k / sqrt(K).",
+            lambda *a: _causal(*a, scale=lambda K: 1),
+        ),
+        Mistake(
+            "the scores are divided by K",
+            "By its square root.",
+            lambda *a: _causal(*a, scale=lambda K: 1 / K),
+        ),
+        Mistake(
+            "queries and keys are swapped",
+            "q = W_q x asks, k = W_k x answers; row t of the scores belongs to the query of step t.",
+            lambda x, W_q, W_k, W_v: _causal(x, W_k, W_q, W_v),
+        ),
+        Mistake(
+            "the mask comes after the softmax",
+            "The future has had its share of the sum already. Mask the scores, with -inf.",
+            lambda *a: _causal(*a, after=True),
+        ),
+    ),
+    names={"T": "T", "B": "B", "I": "I", "H": "K"},
+)
+
+# ---------------------------------------------------------------- a puzzle
+
+_HOURS = 12  # positions on the clock
+
+
+def _clock(T: int) -> Any:
+    """p_t = (cos, sin) of t twelfths of a turn, (T, 2)."""
+    angle = 2 * np.pi * np.arange(T) / _HOURS
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _run_look_back(numbers: dict[str, Any], x: Any) -> Trace:
+    p, W = _clock(len(x)), numbers["W"].reshape(2, 2)
+    weights = softmax(p @ W @ p.T)
+    place = weights.argmax(axis=1)
+    before = np.array([weights[t, max(t - 1, 0)] for t in range(len(x))])
+    inside = {"largest weight at place": place.astype(float), "weight of the place before": before}
+    return Trace(weights @ x, inside)
+
+
+def _want_look_back(x: Any) -> Wanted:
+    low, high = np.r_[-np.inf, x[:-1] - 0.05], np.r_[np.inf, x[:-1] + 0.05]
+    return Wanted(low, high, ["nothing came before", *(f"{value:g} came before" for value in x[:-1])])
+
+
+look_back = Puzzle(
+    "look_back",
+    {"W": ("w11", "w12", "w21", "w22")},
+    _run_look_back,
+    lambda rng: [rng.integers(0, 2, T).astype(float) for T in (2, 3, 5, 8, 11)],
+    _want_look_back,
+    lambda value: f"{value:g}",
+    "the context",
+    "at every step your score looks at the step before, on sequences of up to {longest} steps.",
 )
