@@ -5,7 +5,7 @@
 
 The task and the training are those of benchmarks/attention_length.py, on sentences of 2 to 15 words. The
 encoder has 24 units in each direction and the decoder 48, so that keys and states are equally long, which the
-score "dot" needs. Nothing else is tuned for any row.
+scores "dot" and "scaled_dot" need. Nothing else is tuned for any row.
 
 Recorded for each row and seed: the number of parameters, all and those of score and place; the training loss;
 on the same fresh sentences of all trained lengths, the share of right tokens with teacher forcing, stops
@@ -40,8 +40,10 @@ STUDY = [
     dict(attention="additive"),
     dict(attention="general"),
     dict(attention="dot"),
+    dict(attention="scaled_dot"),
     dict(attention="location", max_source=BEYOND, **LUONG),
     dict(attention="dot", **LUONG),
+    dict(attention="scaled_dot", **LUONG),
     dict(attention="general", **LUONG),
     dict(attention="concat", **LUONG),
     dict(attention="dot", input_feeding=False, **LUONG),

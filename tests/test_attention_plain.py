@@ -32,6 +32,13 @@ def test_read_by_hand():
     np.testing.assert_allclose(context, [[[2 / 3, 1 / 3]]], **EXACT)
 
 
+def test_additive_by_hand():
+    """tanh 1.5 + tanh -0.5 = 0.905 - 0.462."""
+    query, keys = np.array([[[0.5, -0.5]]]), np.array([[[1.0, 0.0]]])
+    got = plain.additive(query, keys, np.eye(2), np.eye(2), np.ones(2))
+    np.testing.assert_allclose(got, [[[0.443]]], atol=5e-4, rtol=0)  # three digits worked by hand
+
+
 def test_scores_and_context_are_those_of_the_full_function():
     query, keys, W_q, W_k, v = draw((T, B, Q), (S, B, K), (A, Q), (A, K), (A,))
     want = attention.forward(attention.Params(Additive(W_q, W_k, v)), query, keys, lengths=[4, 6])

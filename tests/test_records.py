@@ -167,16 +167,24 @@ def test_products_of_the_speed_page_are_the_operations_over_the_time():
 
 
 def attention_length():
+    """The figure's sentence, and what the text beside it says of words and of sentences."""
     lengths, groups = record("attention_length")["lengths"], by(record("attention_length")["rows"], "name")
-    for to in (10, 20):
-        with_it, without = (
-            np.mean([row["exact"] for row in groups[f"{kind}, trained to {to}"]], axis=0)
-            for kind in ("attention", "no attention")
-        )
-        longest = lengths.index(to)
-        assert len(groups[f"attention, trained to {to}"]) == 5
-        assert with_it[: longest + 1].min() > 0.95 and without[longest] < 0.2
-        assert (np.diff(without) <= 0).all() and without[longest // 2 + 1] < 0.9
+    names = ("attention", "no attention", "no attention, 128 units", "no attention{}, 4 times as long")
+    words = {}
+    for name in names:
+        full = name.format(", trained to 20") if "{}" in name else f"{name}, trained to 20"
+        assert len(groups[full]) == 5
+        words[name] = np.mean([row["words"] for row in groups[full]], axis=0)
+    at = lengths.index
+    assert words["attention"][: at(20) + 1].min() > 0.98 and 0.7 < words["attention"][at(24)] < 0.76
+    plain, *others = [words[name] for name in names[1:]]
+    assert round(100 * plain[at(4)]) == 99 and round(100 * plain[at(20)]) == 26
+    for falls in (plain, *others):
+        assert (np.diff(falls) <= 0.005).all() and falls[at(14)] < 0.9 and falls[at(20)] < 0.6
+    assert all((other >= plain - 0.005).all() for other in others)
+    exact = np.mean([row["exact"] for row in groups["no attention, trained to 20"]], axis=0)
+    wide = np.mean([row["exact"] for row in groups["no attention, 128 units, trained to 20"]], axis=0)
+    assert max(exact[at(20)], wide[at(20)]) < 0.005  # none, and none
 
 
 def attention_cmudict():
@@ -185,9 +193,41 @@ def attention_cmudict():
     for name, rows in groups.items():
         curves = np.array([[row["by_letters"][str(n)] for n in range(4, 12)] for row in rows])
         assert len(curves) == 5
-        growth[name] = curves.mean(0)[-1] / curves.mean(0)[0]
-    assert all((rise > 2) == name.startswith("no attention") for name, rise in growth.items())
-    assert max(rise for name, rise in growth.items() if not name.startswith("no")) < 1.5
+        growth[name] = curves.mean(0)[-1] / curves.mean(0)[1]
+    without, with_it = ([v for k, v in growth.items() if k.startswith("no") is no] for no in (True, False))
+    assert len(without) == len(with_it) == 2
+    assert min(without) > 2.45 and max(without) < 3 and min(with_it) > 1.45 and max(with_it) < 1.67
+
+
+def attention_scores():
+    """What the text says of the table: no figure is drawn from it."""
+    rows = record("attention_scores")["rows"]
+    exact, longer = {}, {}
+    for key, group in by(rows, "order", "attention", "window", "input_feeding").items():
+        assert len(group) == 3
+        exact[key] = np.array([row["exact"] for row in group])
+        longer[key] = np.array([row["longer"] for row in group])
+    without = [key for key in exact if key[1] is None]
+    looks = [key for key in exact if key[1] is not None]
+    assert len(without) == 2 and len(looks) == 13
+    assert max(exact[key].max() for key in without) < 0.34
+    assert min(exact[key].min() for key in looks) > 0.4
+    best = max(looks, key=lambda key: exact[key].mean())
+    location = ("luong", "location", None, True)
+    assert best == location and longer[location].min() == 0
+    assert max(looks, key=lambda key: longer[key].mean())[2] == "local_m"
+    scaled = [key for key in looks if key[1] == "scaled_dot"]
+    assert len(scaled) == 2
+    assert max(exact[key].max() for key in scaled) < min(exact[k].min() for k in looks if k not in scaled)
+    hidden = [exact[key].min() for key in looks if key[1] in ("additive", "concat")]
+    assert min(hidden) > max(exact[key].max() for key in looks if key[1] == "dot")
+    fed, unfed = (("luong", "general", None, feeding) for feeding in (True, False))
+    assert longer[fed].min() > longer[unfed].max()
+    assert abs(exact[fed].mean() - exact[unfed].mean()) < 0.05
+
+
+def test_what_the_text_says_of_all_scores_is_so():
+    attention_scores()
 
 
 def birnn_hmm():
@@ -378,8 +418,8 @@ def test_closing_needs_a_memory_and_gates_give_it():
 
 # The beginning of each sentence under a figure that is drawn from a record, and what works it out again.
 SENTENCES = {
-    "Without attention, quality falls with the length": attention_length,
-    "Without attention, long words are pronounced worse": attention_cmudict,
+    "Without attention, fewer words come out right": attention_length,
+    "From words of 5 letters to words of 11": attention_cmudict,
     "Two steps of delay buy four fifths": birnn_hmm,
     "At the same rate, masks on the input bring the most": dropout_accuracy,
     "Training with masks brings a net most of the way": dropout_calibration,

@@ -2,34 +2,39 @@
 
 from diagram import Canvas, write
 
-WIDTH, HEIGHT = 416, 476
+WIDTH, HEIGHT = 416, 444
 STATE, ATTEND, JOIN, OUT, WORD = 320, 210, 126, 46, 424  # heights
+UP = 100  # Bahdanau's order has nothing above its output, and stands so much higher
 
 
-def state_line(canvas: Canvas, left: float, cell: float, right: float, word: float = 0) -> None:
+def state_line(
+    canvas: Canvas, left: float, cell: float, right: float, word: float = 0, up: float = 0
+) -> None:
     """The decoder's state through the cell f, from s_{i-1} to s_i."""
-    canvas.wire([(left, STATE), (cell - 34, STATE)], tone="blue", weight=3)
-    canvas.wire([(cell + 34, STATE), (right, STATE)], tone="blue", weight=3)
-    canvas.math(left + 18, STATE - 12, "s_{i-1}", size=17, tone="blue")
-    canvas.math(right - 14, STATE - 12, "s_i", size=17, tone="blue")
-    canvas.box(cell, STATE, 68, 52, tone="blue")
-    canvas.math(cell, STATE + 6, "f", size=20, tone="blue")
-    canvas.wire([(cell + word, WORD - 18), (cell + word, STATE + 26)])
-    canvas.math(cell + word, WORD + 2, "y_{i-1}", size=17)
+    state, read = STATE - up, WORD - up
+    canvas.wire([(left, state), (cell - 34, state)], tone="blue", weight=3)
+    canvas.wire([(cell + 34, state), (right, state)], tone="blue", weight=3)
+    canvas.math(left + 18, state - 12, "s_{i-1}", size=17, tone="blue")
+    canvas.math(right - 14, state - 12, "s_i", size=17, tone="blue")
+    canvas.box(cell, state, 68, 52, tone="blue")
+    canvas.math(cell, state + 6, "f", size=20, tone="blue")
+    canvas.wire([(cell + word, read - 18), (cell + word, state + 26)])
+    canvas.math(cell + word, read + 2, "y_{i-1}", size=17)
 
 
-def attend_box(canvas: Canvas, x: float, source: float) -> None:
+def attend_box(canvas: Canvas, x: float, source: float, up: float = 0) -> None:
     """The box in which the query meets the keys, which come from `source` on the same height."""
-    canvas.wire([(source, ATTEND), (x - 42, ATTEND)], tone="green", weight=2.2)
-    canvas.box(x, ATTEND, 84, 44, tone="orange")
-    canvas.text(x, ATTEND + 5, "attend", anchor="middle")
+    attend = ATTEND - up
+    canvas.wire([(source, attend), (x - 42, attend)], tone="green", weight=2.2)
+    canvas.box(x, attend, 84, 44, tone="orange")
+    canvas.text(x, attend + 5, "attend", anchor="middle")
 
 
 def bahdanau() -> Canvas:
     canvas = Canvas(
         "attention_orders",
         WIDTH,
-        HEIGHT,
+        HEIGHT - UP,
         title="Bahdanau's order",
         desc="One decoder step. The old state s_{i-1} is the query that meets the encoder's states h_1 to "
         "h_S; the context c_i that comes out enters the cell f together with the word before, y_{i-1}, and "
@@ -37,23 +42,23 @@ def bahdanau() -> Canvas:
         "from c_i, and from y_{i-1}.",
     )
     left, ask, cell, out, right = 14, 132, 222, 316, 404
-    state_line(canvas, left, cell, right)
-    attend_box(canvas, ask, 62)
-    canvas.math(34, ATTEND + 5, "h_1…h_S", size=15, tone="green")
-    canvas.dot(ask, STATE, tone="blue")
-    canvas.wire([(ask, STATE), (ask, ATTEND + 22)], tone="blue", dash="gate")
-    canvas.text(ask + 9, 276, "query", size=14, tone="blue")
-    canvas.wire([(ask + 42, ATTEND), (cell, ATTEND), (cell, STATE - 26)], tone="orange", weight=2.4)
-    canvas.math(cell + 9, 268, "c_i", size=18, anchor="start", tone="orange")
-    canvas.dot(196, ATTEND, tone="orange", r=3.5)
-    canvas.wire([(196, ATTEND), (196, JOIN), (out - 40, JOIN)], tone="orange", weight=2.4)
-    canvas.dot(out - 18, STATE, tone="blue")
-    canvas.wire([(out - 18, STATE), (out - 18, JOIN + 20)], tone="blue", weight=2.2)
-    canvas.dot(cell, 382, r=3.5)
-    canvas.wire([(cell, 382), (out + 18, 382), (out + 18, JOIN + 20)], hops=[(out + 18, STATE)])
-    canvas.box(out, JOIN, 80, 40)
-    canvas.math(out, JOIN + 6, "p(y_i)", size=16)
-    canvas.text(WIDTH / 2, 462, "First $s_{i-1}$ asks, then comes the step.", size=15, anchor="middle")
+    state, attend, join = STATE - UP, ATTEND - UP, JOIN - UP
+    state_line(canvas, left, cell, right, up=UP)
+    attend_box(canvas, ask, 62, up=UP)
+    canvas.math(34, attend + 5, "h_1…h_S", size=15, tone="green")
+    canvas.dot(ask, state, tone="blue")
+    canvas.wire([(ask, state), (ask, attend + 22)], tone="blue", dash="gate")
+    canvas.text(ask + 9, 276 - UP, "query", size=14, tone="blue")
+    canvas.wire([(ask + 42, attend), (cell, attend), (cell, state - 26)], tone="orange", weight=2.4)
+    canvas.math(cell + 9, 268 - UP, "c_i", size=18, anchor="start", tone="orange")
+    canvas.dot(196, attend, tone="orange", r=3.5)
+    canvas.wire([(196, attend), (196, join), (out - 40, join)], tone="orange", weight=2.4)
+    canvas.dot(out - 18, state, tone="blue")
+    canvas.wire([(out - 18, state), (out - 18, join + 20)], tone="blue", weight=2.2)
+    canvas.dot(cell, 382 - UP, r=3.5)
+    canvas.wire([(cell, 382 - UP), (out + 18, 382 - UP), (out + 18, join + 20)], hops=[(out + 18, state)])
+    canvas.box(out, join, 80, 40)
+    canvas.math(out, join + 6, "p(y_i)", size=16)
     return canvas
 
 
@@ -94,7 +99,6 @@ def luong() -> Canvas:
     canvas.math(right - 16, fed - 10, "h\u0303_i", size=17, tone="purple")
     canvas.wire([(left, 376), (cell - 16, 376), (cell - 16, STATE + 26)], tone="purple", dash="gate")
     canvas.math(left + 22, 398, "h\u0303_{i-1}", size=17, tone="purple")
-    canvas.text(WIDTH / 2, 462, "First the step, then $s_i$ asks.", size=15, anchor="middle")
     return canvas
 
 
