@@ -162,7 +162,7 @@ def beam_of_one(
     the new state. What has not ended after max_length steps is left out. Arguments
     are not checked.
     """
-    live: list[Any] = [(0.0, [start], state)]
+    live = [(0.0, [start], state)]
     done: list[Any] = []
     for _ in range(max_length):
         grown = []

@@ -169,12 +169,12 @@ def test_products_of_the_speed_page_are_the_operations_over_the_time():
 def attention_length():
     """The figure's sentence, and what the text beside it says of words and of sentences."""
     lengths, groups = record("attention_length")["lengths"], by(record("attention_length")["rows"], "name")
-    names = ("attention", "no attention", "no attention, 128 units", "no attention{}, 4 times as long")
+    names = ("attention", "no attention", "no attention, 128 units")
     words = {}
     for name in names:
-        full = name.format(", trained to 20") if "{}" in name else f"{name}, trained to 20"
-        assert len(groups[full]) == 5
-        words[name] = np.mean([row["words"] for row in groups[full]], axis=0)
+        rows = groups[f"{name}, trained to 20"]
+        assert len(rows) == 5
+        words[name] = np.mean([row["words"] for row in rows], axis=0)
     at = lengths.index
     assert words["attention"][: at(20) + 1].min() > 0.98 and 0.7 < words["attention"][at(24)] < 0.76
     plain, *others = [words[name] for name in names[1:]]
