@@ -1,4 +1,4 @@
-"""Attention as its formulas have it, to be read.   B batch, T queries, S keys and values.
+"""Attention as its formulas have it, to be read.   B batch, T queries, S keys, values.
 
 `rnnlit.attention` has all scores, windows and padding, and works in place; here are
 the few lines that remain without them. Queries are (T, B, Q), keys (S, B, K), values
