@@ -124,7 +124,7 @@ def forward(
     c0: np.ndarray | None = None,
     lengths: Any = None,
 ) -> Run:
-    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+    """Run over whole sequences: `step`, t = 1 to T, all W_ih x_t in one product.
 
         i_t, f_t, o_t = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
         g_t           = tanh (W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)

@@ -45,12 +45,10 @@ PAGES_TO_COME: dict[str, set[str]] = {
     "book/background": {"late", "verdicts", "wide"},
     "book/errata": {"wide"},
     "book/gru": {"late", "verdicts", "wide", "words"},
-    "book/lstm": {"late", "verdicts", "wide", "words"},
     "book/speed": {"late", "wide", "words"},
     "book/terminology": {"late", "verdicts", "wide", "words"},
 }
 CHAPTERS_TO_COME: dict[str, set[str]] = {
-    "lstm": {"curve", "exercises", "loop", "predictions"},
     "gru": {"curve", "exercises", "loop", "predictions"},
 }
 

@@ -26,6 +26,25 @@ def test_step_worked_by_hand():
     np.testing.assert_allclose(h, [[0.5 * np.tanh(c[0, 0])]], **EXACT)
 
 
+def test_one_step_back_worked_by_hand():
+    """The cell from above, loss h: dc = o (1 - tanh(c)^2), and from it each block and what goes on."""
+    params = lstm.Params(
+        np.array([[0.0], [0.0], [1.0], [0.0]]),
+        np.array([[0.0], [0.0], [2.0], [0.0]]),
+        np.array([0, np.log(3), -0.4, 0]),
+        np.zeros(4),
+    )
+    run = lstm.forward(params, np.array([[[0.5]]]), np.array([[0.2]]), np.array([[2.0]]))
+    grads = lstm.backward(params, run, dh=np.ones((1, 1, 1)))
+    g, tanh_c = np.tanh(0.5), np.tanh(0.75 * 2 + 0.5 * np.tanh(0.5))
+    dc = 0.5 * (1 - tanh_c**2)
+    da = [dc * g / 4, dc * 2 * 0.75 * 0.25, dc * 0.5 * (1 - g**2), tanh_c / 4]
+    np.testing.assert_allclose(grads.params.bias_ih, da, **EXACT)
+    np.testing.assert_allclose(grads.c0, [[0.75 * dc]], **EXACT)
+    np.testing.assert_allclose(grads.h0, [[2 * da[2]]], **EXACT)
+    np.testing.assert_allclose(grads.params.weight_hh[:, 0], 0.2 * np.array(da), **EXACT)
+
+
 def test_each_gate_has_its_own_rows_in_the_order_i_f_g_o():
     H, I = 2, 3
     for k, name in enumerate("ifgo"):

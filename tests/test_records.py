@@ -317,14 +317,14 @@ def adding_forget_bias():
     assert min(first, key=first.get) == "chrono"
 
 
-def adding_comparison():
+def test_the_plain_network_does_not_learn_to_add_over_60_steps_and_the_lstm_does():
     groups = by(record("adding")["comparison"], "name")
     assert {row["T"] for rows in groups.values() for row in rows} == {60}
     assert all(min(row["loss"]) > 0.9 / 6 for row in groups["plain network"])
     assert len(groups["LSTM"]) == 5 and all(row["test"] < 0.01 for row in groups["LSTM"])
 
 
-def vowels_noise():
+def test_noise_on_the_input_helps_and_no_level_is_clearly_the_best():
     rows = record("japanese_vowels")["rows"]
     test, crossed = ({r["noise"]: 100 * np.mean(r[k]) for r in rows} for k in ("test", "cross_validation"))
     gains = [{noise: values[noise] - values[0.0] for noise in values} for values in (test, crossed)]
@@ -401,7 +401,8 @@ def test_closing_compares_equals():
         assert {len(row["accuracy"]) for row in rows} == {len(content["from_distance"])}
 
 
-def test_closing_needs_a_memory_and_gates_give_it():
+def closing_by_distance():
+    """What the page says of the gated cells beside it, too."""
     content = record("closing")
     by_distance = {
         name: np.mean([row["accuracy"] for row in rows], axis=0)
@@ -416,6 +417,27 @@ def test_closing_needs_a_memory_and_gates_give_it():
         assert (by_distance[name][:far] >= by_distance["RNN"][:far]).all()
 
 
+def test_an_easy_part_is_what_a_forget_bias_of_1_learns_from():
+    learned = {
+        name: sum(row["test"] < 0.01 for row in rows)
+        for name, rows in by(record("adding_early")["rows"], "name").items()
+    }
+    assert learned == {"anywhere, b_f = 1": 4, "first half, b_f = 1": 0, "first half, chrono": 5}
+
+
+def test_on_one_toy_task_the_tanh_on_the_way_out_is_not_missed():
+    rows = by(record("article_lstm")["rows"], "name")["LSTM without the output tanh"]
+    assert len(rows) == 2 and all(max(row["test"]) < 0.01 for row in rows)
+
+
+def test_the_task_of_1997_is_learned_where_the_input_gates_start_shut():
+    learned = {
+        name: sum(run["sequences"] is not None for run in variant["runs"])
+        for name, variant in record("hochreiter_1997")["variants"].items()
+    }
+    assert learned == {"lstm_1997": 5, "lstm_chrono": 5, "lstm_forget_1": 0, "lstm_forget_5": 2}
+
+
 # The beginning of each sentence under a figure that is drawn from a record, and what works it out again.
 SENTENCES = {
     "Without attention, fewer words come out right": attention_length,
@@ -426,8 +448,7 @@ SENTENCES = {
     "Without dropout the net learns nothing more after 100": dropout_length,
     "Averaged over five seeds, both GRUs and the LSTM": gru_adding,
     "Sequences of 100 steps, five seeds each": adding_forget_bias,
-    "Over 60 steps the plain network never gets": adding_comparison,
-    "On the test set, noise of half a standard deviation": vowels_noise,
+    "The plain network is right about brackets": closing_by_distance,
     "From an orthogonal initialization, or the identity": recall,
     "With windows from 5 to 50 steps": text_windows,
     "The product of one step speeds up": products_of_a_step,

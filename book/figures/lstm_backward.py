@@ -5,6 +5,7 @@ from typing import Any
 from diagram import Canvas, write
 from lstm_cell import (
     ADD,
+    CELL_HEIGHT,
     COLUMNS,
     ENTRY,
     EXIT,
@@ -106,38 +107,11 @@ def draw_inputs(canvas: Canvas) -> None:
     canvas.text(190, 433, "$da_t = (di, df, dg, do)$ stacked", size=13, tone="muted")
 
 
-def draw_equations(canvas: Canvas, top: float) -> None:
-    left = (
-        "$dh_t =$ from the output $+ W_{hh}^T da_{t+1}$",
-        "$dc_t = f_{t+1} ⊙ dc_{t+1} + dh_t ⊙ o_t ⊙ (1 - tanh^2 c_t)$",
-        "to step $t - 1$: $dc_t ⊙ f_t$  and  $W_{hh}^T da_t$",
-        "$dx_t = W_{ih}^T da_t$",
-        "$dW_{hh} = Σ_t da_t h_{t-1}^T$",
-    )
-    right = (
-        "$df = dc_t ⊙ c_{t-1} ⊙ f_t (1 - f_t)$",
-        "$di = dc_t ⊙ g_t ⊙ i_t (1 - i_t)$",
-        "$dg = dc_t ⊙ i_t ⊙ (1 - g_t^2)$",
-        "$do = dh_t ⊙ tanh(c_t) ⊙ o_t (1 - o_t)$",
-        "$dW_{ih} = Σ_t da_t x_t^T,   db = Σ_t da_t$",
-    )
-    for row, (first, second) in enumerate(zip(left, right, strict=True)):
-        among_words = first.count("$") > 2  # there the canvas sets mathematics larger by itself
-        canvas.text(24, top + 28 * row, first, size=14.3 if among_words else 16)
-        canvas.text(440, top + 28 * row, second, size=16)
-    notes = (
-        "Arrows run against the forward pass. Where that adds, the gradient goes both ways unchanged (dot);",
-        "where that forks, gradients add up (+). A product multiplies by its other factor, beside the arrow.",
-    )
-    for row, note in enumerate(notes):
-        canvas.text(24, top + 141 + 17 * row, note, size=12.5, tone="muted")
-
-
 def draw() -> Canvas:
     canvas = Canvas(
         "lstm_backward",
         WIDTH,
-        708,
+        CELL_HEIGHT,
         title="The gradient's way back through one LSTM step",
         desc="The LSTM cell with all arrows reversed. dh comes from the output above and from step t+1; the "
         "two add up to dh_t. Times tanh(c_t) it goes to the output gate, times o_t and 1 - tanh^2(c_t) "
@@ -152,7 +126,6 @@ def draw() -> Canvas:
     draw_hidden(canvas)
     draw_gates(canvas)
     draw_inputs(canvas)
-    draw_equations(canvas, 536)
     return canvas
 
 

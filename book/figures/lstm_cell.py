@@ -220,86 +220,20 @@ def draw_output(canvas: Canvas, look: Look) -> None:
     label(canvas, 728, RAIL, "h_t", ("hidden", "state"), tone)
 
 
-# article's letter, its Chinese word, that word in English; standard letter and name; whether the names differ
-KEY = (
-    ("X", "输入门", "input gate", "x_t", "input", True),
-    ("I", "细胞输入", "cell input", "i_t", "input gate", True),
-    ("F", "遗忘门", "forget gate", "f_t", "forget gate", False),
-    ("C", "重置门", "reset gate", "g_t", "candidate", True),
-    ("O", "输出门", "output gate", "o_t", "output gate", False),
-    ("C′", "细胞状态", "cell state", "c_t", "cell state", False),
-    ("H", "隐藏状态", "hidden state", "h_t", "hidden state", False),
-)
-
-
-def draw_key(canvas: Canvas, left: float, top: float) -> None:
-    """The source article's letters, and the standard ones."""
-    canvas.text(left, top, "Letters in the source article", size=13.5, bold=True)
-    canvas.text(left + 254, top, "Standard letters", size=13.5, bold=True)
-    for row, (letter, word, english, standard, name, differs) in enumerate(KEY):
-        y = top + 26 + 24 * row
-        canvas.text(left + 10, y, f"${letter[0]}${letter[1:]}", size=17, anchor="middle")
-        canvas.text(left + 34, y, word, size=14, lang="zh-Hans")
-        canvas.text(left + 100, y, english, size=13, tone="muted")
-        canvas.wire([(left + 194, y - 5), (left + 226, y - 5)], tone="muted", weight=1.4)
-        canvas.math(left + 264, y, standard, size=17)
-        canvas.text(left + 284, y, name, size=13, bold=differs)
-    canvas.text(
-        left,
-        top + 200,
-        "Bold: the article names it otherwise. No LSTM has a reset gate.",
-        size=12.5,
-        tone="muted",
-    )
-
-
-def draw_legend(canvas: Canvas, left: float, top: float) -> None:
-    """What the shapes mean."""
-    canvas.text(left, top, "How to read it", size=13.5, bold=True)
-    x, y = left + 24, [top + 21 + 26.5 * row for row in range(7)]
-    canvas.wire([(left, y[0]), (left + 48, y[0])])
-    canvas.wire([(left, y[1]), (left + 48, y[1])], dash="gate")
-    canvas.operator(x, y[2], "×", r=11)
-    canvas.operator(x, y[3], "+", r=11)
-    canvas.wire([(left, y[4]), (left + 48, y[4])], head=False)
-    canvas.dot(x, y[4], r=4.5)
-    canvas.wire([(left, y[5]), (left + 48, y[5])], head=False)
-    ring(canvas, x, y[5])
-    canvas.box(x, y[6], 38, 22)
-    canvas.math(x, y[6] + 5, "σ", size=17)
-    words = (
-        "values",
-        "gate: values from 0 to 1",
-        "elementwise product, $⊙$",
-        "sum",
-        "fork: both get the same values",
-        "$x_t$ and $h_{t-1}$ side by side",
-        "$σ$ (or tanh) of $W_i x_t + W_h h_{t-1} + b$,",
-    )
-    for line, height in zip(words, y, strict=True):
-        canvas.text(left + 60, height + 5, line, size=13)
-    canvas.text(left + 60, y[6] + 24, "each box with its own $W_i$, $W_h$, $b$", size=13)
-
-
 def draw() -> Canvas:
     canvas = Canvas(
         "lstm_cell",
         WIDTH,
-        740,
+        CELL_HEIGHT,
         title="The LSTM cell",
         desc="The input x_t and the previous hidden state h_{t-1} enter four boxes: forget gate f_t, input "
         "gate i_t, candidate g_t and output gate o_t. f, i and o are sigmoids of W_i x_t + W_h h_{t-1} + "
         "b, g is a tanh of the same form, each with its own weights. The cell state runs along the "
         "top: c_{t-1} is multiplied by f_t, then i_t times g_t is added, which gives c_t. The output "
-        "h_t is o_t times tanh(c_t); it leaves upwards and goes on to the next step, as c_t does. A "
-        "key below gives for each letter of the source article the standard one: X is the input x_t, I "
-        "the input gate i_t, F the forget gate f_t, C the candidate g_t, O the output gate o_t, C' the "
-        "cell state c_t, H the hidden state h_t.",
+        "h_t is o_t times tanh(c_t); it leaves upwards and goes on to the next step, as c_t does.",
     )
     draw_cell(canvas, Look())
     canvas.text(JOIN + 22, 430, "$x_t$ and $h_{t-1}$ enter all four boxes", size=13, tone="muted")
-    draw_key(canvas, 20, 528)
-    draw_legend(canvas, 462, 528)
     return canvas
 
 

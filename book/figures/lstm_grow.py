@@ -2,19 +2,17 @@
 
 from typing import NamedTuple
 
-from diagram import Canvas, Run, write
-from lstm_cell import FORMULAS, TONES, WIDTH, Look, draw_cell
+from diagram import Canvas, write
+from lstm_cell import CELL_HEIGHT, WIDTH, Look, draw_cell
 
 
 class Step(NamedTuple):
-    """One figure of the four: what it has, what of that is new, and its right-hand equations."""
+    """One figure of the four: what it has, and what of that is new."""
 
     title: str
     source: str
     parts: tuple[str, ...]
     new: tuple[str, ...]
-    memory: list[Run]  # the equation of c_t, if any
-    output: list[Run]  # the equation of h_t
     desc: str
 
 
@@ -24,8 +22,6 @@ STEPS = (
         "Elman (1990)",
         ("h", "g"),
         ("h", "g"),
-        [],
-        [("$h_t = tanh(W_{ih} x_t + W_{hh} h_{t-1} + b)$", "purple")],
         "A recurrent cell with one box: the new state h_t is the tanh of W_ih x_t + W_hh h_{t-1} + b. It is "
         "the output, and it goes on to the next step. Between two steps everything passes through this box.",
     ),
@@ -34,8 +30,6 @@ STEPS = (
         "Hochreiter & Schmidhuber (1997)",
         ("h", "g", "memory", "i", "tanh"),
         ("memory", "i", "tanh"),
-        [("$c_t = c_{t-1} + i_t ⊙ g_t$", "red")],
-        [("$h_t = tanh(c_t)$", "red")],
         "New: a memory line along the top on which c_{t-1} becomes c_t by a sum alone; an input gate i_t "
         "whose product with the candidate g_t is what is added; and a tanh through which the memory is "
         "read, h_t = tanh(c_t).",
@@ -45,18 +39,14 @@ STEPS = (
         "Hochreiter & Schmidhuber (1997)",
         ("h", "g", "memory", "i", "tanh", "o"),
         ("o",),
-        ["$c_t = c_{t-1} + i_t ⊙ g_t$"],
-        ["$h_t =$ ", ("$o_t ⊙$", "orange"), " $tanh(c_t)$"],
         "New: an output gate o_t that multiplies tanh(c_t), so that h_t = o_t times tanh(c_t). The memory "
         "line is unchanged: c_t = c_{t-1} + i_t times g_t.",
     ),
     Step(
         "A forget gate on the memory line",
-        "Gers, Schmidhuber & Cummins (2000)",
+        "Gers, Schmidhuber & Cummins (1999)",
         ("h", "g", "memory", "i", "tanh", "o", "f"),
         ("f",),
-        ["$c_t =$ ", ("$f_t ⊙$", "blue"), " $c_{t-1} + i_t ⊙ g_t$"],
-        ["$h_t = o_t ⊙ tanh(c_t)$"],
         "New: a forget gate f_t that multiplies c_{t-1} before the sum, so that c_t = f_t times c_{t-1} + "
         "i_t times g_t. This is the LSTM cell of today: f_t at 1 keeps the memory, f_t at 0 clears it.",
     ),
@@ -69,27 +59,14 @@ def draw(number: int) -> Canvas:
     canvas = Canvas(
         f"lstm_grow_{number}",
         WIDTH,
-        636,
+        CELL_HEIGHT,
         title=f"The LSTM cell, step {number} of 4: {step.title.lower()}",
         desc=step.desc,
     )
     canvas.text(20, 24, f"{number}. {step.title}", size=16, bold=True)
     canvas.text(20, 44, step.source, size=13, tone="muted")
     draw_cell(canvas, Look(step.parts, step.new))
-    draw_equations(canvas, step)
     return canvas
-
-
-def draw_equations(canvas: Canvas, step: Step) -> None:
-    """Gates on the left, states on the right; a row keeps its place in all four figures."""
-    for row, part in enumerate("figo"):
-        if part in step.parts and "memory" in step.parts:
-            formula = f"${FORMULAS[part]}$"
-            run = (formula, TONES[part]) if part in step.new else formula
-            canvas.text(36, 540 + 27 * row, run, size=17, tone="muted")
-    for y, runs in ((553, step.memory), (580, step.output)):
-        if runs:
-            canvas.text(*((430, y) if step.memory else (36, 594)), runs, size=17, tone="muted")
 
 
 def figures() -> dict[str, str]:

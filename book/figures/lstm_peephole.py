@@ -1,4 +1,4 @@
-"""The LSTM cell with peepholes (Gers, Schraudolph & Schmidhuber 2002)."""
+"""The LSTM cell with peepholes (Gers & Schmidhuber 2000)."""
 
 from diagram import Canvas, Run, write
 from lstm_cell import FORMULAS, GATE_TOP, MEMORY, WIDTH, X_F, X_I, X_O, Look, draw_cell
@@ -36,7 +36,7 @@ def draw() -> Canvas:
     )
     seen = {"f": "c_{t-1}", "i": "c_{t-1}", "o": "c_t"}
     canvas.text(20, 24, "Peepholes: the gates look at the memory", size=16, bold=True)
-    canvas.text(20, 44, "Gers, Schraudolph & Schmidhuber (2002)", size=13, tone="muted")
+    canvas.text(20, 44, "Gers & Schmidhuber (2000)", size=13, tone="muted")
     draw_cell(canvas, Look(new=()))
     peephole(canvas, (BEFORE, MEMORY), X_I, "ci")
     peephole(canvas, (X_F - ASIDE, TURN), X_F, "cf")
