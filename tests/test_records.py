@@ -417,6 +417,14 @@ def closing_by_distance():
         assert (by_distance[name][:far] >= by_distance["RNN"][:far]).all()
 
 
+def closing_by_a_plain_network():
+    """More units and a longer training keep the shape: nearly all right, then fewer, then about half."""
+    runs = [row["accuracy"] for row in record("closing")["rows"] if row["name"] == "RNN"]
+    near, tens, twenties, far = (np.mean(runs, axis=0)[k] for k in (0, 2, 3, 4))
+    assert len(runs) == 3 and record("closing")["from_distance"][2:5] == [11, 21, 41]
+    assert near > 0.98 > tens > 0.9 > twenties > 0.7 and 0.4 < far < 0.55
+
+
 def test_an_easy_part_is_what_a_forget_bias_of_1_learns_from():
     learned = {
         name: sum(row["test"] < 0.01 for row in rows)
@@ -449,6 +457,7 @@ SENTENCES = {
     "Averaged over five seeds, both GRUs and the LSTM": gru_adding,
     "Sequences of 100 steps, five seeds each": adding_forget_bias,
     "The plain network is right about brackets": closing_by_distance,
+    "The network remembers for ten or twenty steps": closing_by_a_plain_network,
     "From an orthogonal initialization, or the identity": recall,
     "With windows from 5 to 50 steps": text_windows,
     "The product of one step speeds up": products_of_a_step,
