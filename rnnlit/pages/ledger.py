@@ -1,10 +1,16 @@
-"""The errata ledger: what the source article claims, collected from the chapters that answer it.
+"""The errata ledger: the claims of the source article as the errata page has them, to be counted and checked.
 
-A chapter's table `| L5 | what the article says | what is so |` states a claim, or several: `| L5, L10 | ...`.
-What a chapter no longer answers in a table of its own stands in book/data/errata.json, as the section's rows
-`{"D1": [what the article says, what is so]}`; its page is the section's. The evidence is what the chapter's
-cells print: a line that begins with the claim's name, two spaces and a sentence. So the ledger adds nothing
-but an order, a verdict and the sources (book/data/errata.json).
+A claim on the page is a line with its names, its verdict and what the article says, in English; then the
+article's own sentence; then what is so, up to the next claim or heading:
+
+    **L5: wrong.** *The input gate is computed from the input alone.*
+
+    > the sentence
+
+    Every gate sees the input and the state.
+
+Claims that follow each other and are answered together have the last one's answer. The evidence is what the
+page's cells print: a line that begins with the claim's name, two spaces and a sentence.
 """
 
 from __future__ import annotations
@@ -17,91 +23,58 @@ from typing import Any, NamedTuple
 
 VERDICTS = ("right", "partly", "wrong", "left out", "not kept")
 NAMES = r"[A-Z]\d+(?:, [A-Z]\d+)*"
+CLAIM = re.compile(
+    r"^\*\*(?P<name>[A-Z]\d+): (?P<verdict>[\w ]+)\.\*\* \*(?P<article>.+?)\*(?P<rest>.*)$", re.M
+)
 
 
 class Claim(NamedTuple):
-    """One row of the ledger; several names where a chapter answers them in one row."""
+    """One claim of the article."""
 
-    names: tuple[str, ...]  # ("L5", "L10")
+    name: str  # "L5"
     verdict: str  # one of VERDICTS
-    article: str  # what the article says, in MyST Markdown
-    so: str  # what is so
-    page: str  # the chapter that answers it: "lstm"
-    evidence: tuple[str, ...]  # the names whose evidence a cell of some chapter prints
-    sources: tuple[str, ...]  # keys of references.bib
+    article: str  # what the article says, in English
+    quote: str  # its own words; "" where it says nothing
+    so: str  # what is so, in MyST Markdown
+    sources: tuple[str, ...]  # keys of references.bib that the answer cites
 
 
-class Ledger(NamedTuple):
-    """The claims by section of the article, in its order."""
+def read(page: str | Path) -> list[Claim]:
+    """The claims of an errata page, in its order.
 
-    sections: dict[str, list[Claim]]
-
-    def claims(self) -> list[Claim]:
-        """All claims, one after the other."""
-        return [claim for claims in self.sections.values() for claim in claims]
-
-
-def read(book: str | Path) -> Ledger:
-    """Collect the ledger from the notebooks of a folder and from its data/errata.json.
-
-    ValueError: a claim that no chapter answers, one that two rows answer, a row for a claim that the data do
-    not name, a verdict that is none of VERDICTS, or one row with two verdicts.
+    ValueError: a claim that stands twice, a verdict that is none of VERDICTS, a claim without the article's
+    sentence though something is said, or one without an answer.
     """
-    book = Path(book)
-    rows: dict[tuple[str, ...], tuple[str, str, str]] = {}
-    printed: set[str] = set()
-    for path in sorted(set(book.glob("*.ipynb")) - {book / "errata.ipynb"}):
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        for names, article, so in _rows(notebook):
-            if names in rows:
-                raise ValueError(
-                    f"{', '.join(names)}: expected one row, got one each in {rows[names][2]} and {path.stem}"
-                )
-            rows[names] = article, so, path.stem
-        printed |= {name for names, _ in evidence(notebook) for name in names}
-    sections: dict[str, list[Claim]] = {}
-    for part in json.loads((book / "data" / "errata.json").read_text(encoding="utf-8")):
-        claims: list[Claim] = []
-        for written, (article, so) in part.get("rows", {}).items():
-            names = tuple(written.split(", "))
-            if names in rows:
-                raise ValueError(
-                    f"{written}: expected one row, got one in errata.json and in {rows[names][2]}"
-                )
-            rows[names] = article, so, part["page"]
-        verdicts = part["claims"]
-        for name in verdicts:
-            if any(name in claim.names for claim in claims):
-                continue
-            answered = [names for names in rows if name in names]
-            if not answered:
-                raise ValueError(f"{name}: expected a row in a chapter's table, found none")
-            claims.append(_claim(answered[0], verdicts, rows.pop(answered[0]), printed))
-        sections[part["section"]] = claims
-    left = [", ".join(names) for names in rows]
-    if left:
-        raise ValueError(
-            f"{'; '.join(left)}: expected an entry in errata.json for each row, or one row for each"
-        )
-    return Ledger(sections)
-
-
-def _claim(
-    names: tuple[str, ...], verdicts: dict[str, list[str]], row: tuple[str, str, str], printed: set[str]
-) -> Claim:
-    given = {verdicts[name][0] if name in verdicts else "none" for name in names}
-    if len(given) != 1 or not given <= set(VERDICTS):
-        raise ValueError(f"{', '.join(names)}: expected one verdict of {VERDICTS}, got {sorted(given)}")
-    sources = dict.fromkeys(key for name in names for key in verdicts[name][1:])
-    evidence = tuple(name for name in names if name in printed)
-    return Claim(names, given.pop(), *row, evidence, tuple(sources))
-
-
-def _rows(notebook: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    for cell in notebook["cells"]:
+    claims: list[Claim] = []
+    for cell in json.loads(Path(page).read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "markdown":
-            for match in re.finditer(rf"^\| ({NAMES}) \| (.+) \| (.+) \|$", "".join(cell["source"]), re.M):
-                yield tuple(match[1].split(", ")), match[2], match[3]
+            claims += _claims("".join(cell["source"]))
+    names = [claim.name for claim in claims]
+    for claim in claims:
+        if names.count(claim.name) > 1:
+            raise ValueError(f"{claim.name}: expected one claim of this name, got {names.count(claim.name)}")
+        if claim.verdict not in VERDICTS:
+            raise ValueError(f"{claim.name}: expected one verdict of {VERDICTS}, got {claim.verdict!r}")
+        if not claim.quote and claim.verdict != "left out":
+            raise ValueError(f"{claim.name}: expected the article's sentence, found none")
+        if not claim.so:
+            raise ValueError(f"{claim.name}: expected what is so, found nothing")
+    return claims
+
+
+def _claims(text: str) -> Iterator[Claim]:
+    found = list(CLAIM.finditer(text))
+    so, end = "", len(text)
+    answered: list[Claim] = []
+    for match in reversed(found):
+        body = re.split(r"^#", match["rest"] + text[match.end() : end], maxsplit=1, flags=re.M)[0]
+        quote = " ".join(re.findall(r"^> (.+)$", body, re.M))
+        so = re.sub(r"^> .+$", "", body, flags=re.M).strip() or so
+        cited = re.findall(r"\{cite:\w\}`([^`]+)`", so)
+        sources = dict.fromkeys(key for keys in cited for key in keys.split(","))
+        answered.append(Claim(match["name"], match["verdict"], match["article"], quote, so, tuple(sources)))
+        end = match.start()
+    yield from reversed(answered)
 
 
 def evidence(notebook: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -112,25 +85,6 @@ def evidence(notebook: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield tuple(match[1].split(", ")), match[2]
 
 
-def table(claims: Sequence[Claim]) -> Any:
-    """The claims of a section as a table in MyST Markdown, each with links to the cells that show it."""
-    from IPython.display import Markdown
-
-    lines = ["| | The article says | What is so |", "|---|---|---|"]
-    for claim in claims:
-        shown = [f"[{claim.page}, {name}](#claim-{name.lower()})" for name in claim.evidence]
-        shown = shown or [f"[{claim.page}]({claim.page}.ipynb)"]
-        so = f"{claim.so} *Shown in* {'; '.join(shown)}."
-        cited = [key for key in claim.sources if key not in claim.so]
-        if cited:
-            so += f" *Source:* {{cite:t}}`{','.join(cited)}`."
-        lines.append(f"| {', '.join(claim.names)}: **{claim.verdict}** | {claim.article} | {so} |")
-    return Markdown("\n".join(lines))
-
-
-def count(ledger: Ledger) -> dict[str, int]:
-    """How many single claims got each verdict."""
-    return {
-        verdict: sum(len(claim.names) for claim in ledger.claims() if claim.verdict == verdict)
-        for verdict in VERDICTS
-    }
+def count(claims: Sequence[Claim]) -> dict[str, int]:
+    """How many claims got each verdict."""
+    return {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}

@@ -1,6 +1,7 @@
-"""Oracles: books of a few lines, written here, whose ledger can be said in advance; and the book itself."""
+"""Oracles: pages of a few lines, written here, whose ledger can be said in advance; and the book itself."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,102 +9,104 @@ import pytest
 from rnnlit.pages import ledger
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
-RIGHT = "| | The article says | What is so |\n|---|---|---|\n"
+PAGE = BOOK / "errata.ipynb"
+GATES = """## LSTM
+
+**L5: wrong.** *The input gate sees the input alone.*
+
+> 通过sigmoid函数
+
+**L10: partly.** *The forget gate sees the state.*
+
+> 将状态向量 …… 计算得到
+
+Every gate sees $x$ *and* $h$ {cite:p}`b2000,a1990`.
+
+It was {cite:t}`a1990` who said so.
+
+### Next
+
+Text that belongs to nobody.
+
+**R6: left out.** *That it waits.* It is not causal.
+"""
 
 
-def write(folder, pages, errata):
-    """A book: pages {stem: (Markdown, what its cell prints)}, errata [(section, page, claims)]."""
-    (folder / "data").mkdir()
-    for stem, (text, printed) in pages.items():
-        cells = [
-            {"cell_type": "markdown", "source": text.splitlines(keepends=True)},
-            {"cell_type": "code", "source": [], "outputs": [{"text": printed.splitlines(keepends=True)}]},
-        ]
-        (folder / f"{stem}.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    parts = [dict(section=section, page=page, claims=claims) for section, page, claims in errata]
-    (folder / "data" / "errata.json").write_text(json.dumps(parts), encoding="utf-8")
-    return folder
+def write(folder, *texts, printed=""):
+    """An errata page of these Markdown cells and one cell of code."""
+    cells = [{"cell_type": "markdown", "source": text.splitlines(keepends=True)} for text in texts]
+    outputs = [{"text": printed.splitlines(keepends=True)}]
+    cells.append({"cell_type": "code", "source": [], "outputs": outputs})
+    page = folder / "errata.ipynb"
+    page.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    return page
 
 
-def test_ledger_collects_rows_and_evidence(tmp_path):
-    pages = {
-        "one": (
-            RIGHT + "| L2, L1 | a gate | no gate |\n| L3 | $x$ | $y$ |\n",
-            "L1   it is so: True\nother  line\n",
-        ),
-        "two": (RIGHT + "| G1 | two | one |\n", "G1, L3  both are shown\n"),
-        "errata": ("| F1 | a figure | its place |\n", "right  1\n"),
-    }
-    claims = {"L1": ["wrong", "b2000"], "L2": ["wrong", "a1990"], "L3": ["right"]}
-    book = ledger.read(write(tmp_path, pages, [("A", "one", claims), ("B", "two", {"G1": ["partly"]})]))
-    assert list(book.sections) == ["A", "B"]
-    both, third, fourth = book.claims()
-    assert both == ledger.Claim(
-        ("L2", "L1"), "wrong", "a gate", "no gate", "one", ("L1",), ("a1990", "b2000")
-    )
-    assert third == ledger.Claim(("L3",), "right", "$x$", "$y$", "one", ("L3",), ())
-    assert (fourth.verdict, fourth.page, fourth.evidence) == ("partly", "two", ("G1",))
-    assert ledger.count(book) == {"right": 1, "partly": 1, "wrong": 2, "left out": 0, "not kept": 0}
+def test_claims_are_read_with_quotation_answer_and_sources(tmp_path):
+    right = "**T1: right.** *A sequence.*\n\n> 数据序列\n\nRight.\n"
+    claims = ledger.read(write(tmp_path, "# Errata\n\nNo claim.", GATES, right))
+    answer = "Every gate sees $x$ *and* $h$ {cite:p}`b2000,a1990`.\n\nIt was {cite:t}`a1990` who said so."
+    both = answer, ("b2000", "a1990")
+    assert claims == [
+        ledger.Claim("L5", "wrong", "The input gate sees the input alone.", "通过sigmoid函数", *both),
+        ledger.Claim("L10", "partly", "The forget gate sees the state.", "将状态向量 …… 计算得到", *both),
+        ledger.Claim("R6", "left out", "That it waits.", "", "It is not causal.", ()),
+        ledger.Claim("T1", "right", "A sequence.", "数据序列", "Right.", ()),
+    ]
+    assert ledger.count(claims) == {"right": 1, "partly": 1, "wrong": 1, "left out": 1, "not kept": 0}
 
 
-def test_rows_may_stand_in_the_data(tmp_path):
-    folder = write(tmp_path, {"one": ("Text.\n", "")}, [("A", "one", {"L1": ["right"], "L2": ["right"]})])
-    path = folder / "data" / "errata.json"
-    (part,) = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps([part | {"rows": {"L1, L2": ["a", "b"]}}]), encoding="utf-8")
-    (claim,) = ledger.read(folder).claims()
-    assert (claim.names, claim.article, claim.so, claim.page) == (("L1", "L2"), "a", "b", "one")
-    text = (RIGHT + "| L1, L2 | a | b |\n").splitlines(keepends=True)
-    page = {"cells": [{"cell_type": "markdown", "source": text}]}
-    (folder / "one.ipynb").write_text(json.dumps(page), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"L1, L2: expected one row, got one in errata\.json and in one"):
-        ledger.read(folder)
-
-
-def test_table_links_to_the_evidence(tmp_path):
-    pages = {"one": (RIGHT + "| L1 | a | b {cite:t}`x1` |\n| L2 | c | d |\n", "L1   shown\n")}
-    errata = [("A", "one", {"L1": ["wrong", "x1"], "L2": ["right", "y2"]})]
-    text = ledger.table(ledger.read(write(tmp_path, pages, errata)).claims()).data.splitlines()
-    assert text[2] == "| L1: **wrong** | a | b {cite:t}`x1` *Shown in* [one, L1](#claim-l1). |"
-    assert text[3] == "| L2: **right** | c | d *Shown in* [one](one.ipynb). *Source:* {cite:t}`y2`. |"
+def test_evidence_is_what_begins_with_a_name(tmp_path):
+    printed = "L5   it moves by 0.4\nother  line\nL6, L7  0.993\nL8 one space\n  L9   not at the left\n"
+    page = json.loads(write(tmp_path, printed=printed).read_text(encoding="utf-8"))
+    assert list(ledger.evidence(page)) == [(("L5",), "it moves by 0.4"), (("L6", "L7"), "0.993")]
 
 
 @pytest.mark.parametrize(
-    ("rows", "claims", "message"),
+    ("text", "message"),
     [
-        ("| L1 | a | b |\n", {"L1": ["wrong"], "L2": ["right"]}, "L2: expected a row"),
-        ("| L1 | a | b |\n| L1 | c | d |\n", {"L1": ["wrong"]}, "L1: expected one row"),
-        ("| L1 | a | b |\n| L2 | c | d |\n", {"L1": ["wrong"]}, "L2: expected an entry"),
-        ("| L1 | a | b |\n", {"L1": ["bad"]}, "L1: expected one verdict"),
-        ("| L1, L2 | a | b |\n", {"L1": ["right"], "L2": ["wrong"]}, "L1, L2: expected one verdict"),
+        ("**L1: bad.** *a*\n\n> b\n\nc\n", "L1: expected one verdict"),
+        ("**L1: wrong.** *a*\n\nc\n", "L1: expected the article's sentence"),
+        ("**L1: wrong.** *a*\n\n> b\n\n## Next\n", "L1: expected what is so"),
+        ("**L1: wrong.** *a*\n\n> b\n\nc\n\n**L1: right.** *d*\n\n> e\n\nf\n", "L1: expected one claim"),
     ],
 )
-def test_ledger_refuses_a_book_that_does_not_agree(tmp_path, rows, claims, message):
+def test_a_claim_that_is_not_whole_is_refused(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
-        ledger.read(write(tmp_path, {"one": (RIGHT + rows, "")}, [("A", "one", claims)]))
+        ledger.read(write(tmp_path, text))
 
 
-def test_every_claim_of_the_article_is_answered_with_evidence_or_a_source():
-    book = ledger.read(BOOK)
-    names = [name for claim in book.claims() for name in claim.names]
-    expected = {"B": 5, "T": 6, "L": 17, "G": 10, "R": 6, "A": 5, "D": 6}
-    assert sorted(names) == sorted(f"{letter}{k}" for letter, n in expected.items() for k in range(1, n + 1))
-    bare = [claim.names for claim in book.claims() if not (claim.evidence or claim.sources)]
+def test_every_claim_of_the_article_is_there_with_evidence_or_a_source():
+    claims = ledger.read(PAGE)
+    expected = {"B": 5, "T": 6, "L": 18, "G": 10, "R": 6, "A": 5, "D": 5}
+    names = [f"{letter}{k}" for letter, n in expected.items() for k in range(1, n + 1)]
+    assert sorted(claim.name for claim in claims) == sorted(names)
+    shown = {name for names, _ in ledger.evidence(json.loads(PAGE.read_text("utf-8"))) for name in names}
+    assert shown <= set(names) and len(shown) > 45
+    bare = [claim.name for claim in claims if claim.name not in shown and not claim.sources]
     # B5 is the promise of an application: the whole book is the answer.
-    assert bare == [("B5",)]
+    assert bare == ["B5"]
 
 
-def test_every_source_is_in_the_bibliography():
-    bibliography = (BOOK / "references.bib").read_text(encoding="utf-8")
-    keys = {key for claim in ledger.read(BOOK).claims() for key in claim.sources}
-    assert not [key for key in sorted(keys) if f"{{{key}," not in bibliography]
+def test_what_is_quoted_is_chinese_and_what_is_so_is_not():
+    claims = ledger.read(PAGE)
+    chinese = re.compile(r"[\u4e00-\u9fff]")
+    assert [claim.name for claim in claims if not claim.quote] == ["L18", "R6"]
+    assert not [claim.name for claim in claims if claim.quote and not chinese.search(claim.quote)]
 
 
-def test_no_evidence_says_that_it_fails():
-    lines = [
-        (path.stem, *line)
-        for path in BOOK.glob("*.ipynb")
-        for line in ledger.evidence(json.loads(path.read_text(encoding="utf-8")))
-    ]
-    assert len(lines) > 40
-    assert not [line for line in lines if line[2].rstrip().endswith("False")]
+def test_evidence_stands_below_its_claim():
+    seen: set[str] = set()
+    early: list[set[str]] = []
+    for cell in json.loads(PAGE.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "markdown":
+            seen |= {match["name"] for match in ledger.CLAIM.finditer("".join(cell["source"]))}
+        else:
+            early.append({name for names, _ in ledger.evidence({"cells": [cell]}) for name in names} - seen)
+    assert len(early) > 15 and not set().union(*early)
+
+
+def test_evidence_is_numbers_and_not_verdicts():
+    lines = [line for _, line in ledger.evidence(json.loads(PAGE.read_text(encoding="utf-8")))]
+    assert len(lines) > 60
+    assert not [line for line in lines if re.search(r"\b(True|False)\b", line)]

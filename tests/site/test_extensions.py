@@ -172,7 +172,7 @@ def test_fields_of_a_record_come_with_the_comments_beside_them(extension: Module
 CONFIG = f"""
 import sys
 sys.path.insert(0, {str(EXTENSIONS)!r})
-extensions = ["myst_nb", "katex_static", "inline_svg", "figure_sentence", "fold_labels", "claim_anchors"]
+extensions = ["myst_nb", "katex_static", "inline_svg", "figure_sentence", "fold_labels"]
 html_math_renderer = "katex_static"
 html_theme = "basic"
 inline_svg_folder = "figures"
@@ -228,16 +228,6 @@ def test_a_sound_book_builds_without_a_warning(tmp_path: Path) -> None:
     assert 'alt="The line rises."' in plot
     assert '<p class="rl-sentence">The line rises.</p>' in plot
     assert "loss 0.00" in plot.partition("</p>")[2]
-
-
-def test_a_cell_with_evidence_can_be_linked_to(tmp_path: Path) -> None:
-    index = GOOD + "\nSee [here](#claim-l5) and [there](#claim-l10).\n"
-    printed = "The line rises.\nL5, L10  shown: True\nL7 no evidence\n  L8   neither\nB5  is one: True\n"
-    index, plot, warnings = build(tmp_path, index, plot_cell(printed))
-    assert warnings == ""
-    assert re.findall(r'href="(plot.html#claim-\w+)"', index) == ["plot.html#claim-l5", "plot.html#claim-l10"]
-    assert sorted(set(re.findall(r'id="(claim-\w+)"', plot))) == ["claim-b5", "claim-l10", "claim-l5"]
-    assert plot.index('id="claim-l5"') < plot.index("L5, L10  shown")
 
 
 def test_a_folded_cell_says_what_is_under_it(tmp_path: Path) -> None:
