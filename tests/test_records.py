@@ -446,6 +446,24 @@ def test_the_task_of_1997_is_learned_where_the_input_gates_start_shut():
     assert learned == {"lstm_1997": 5, "lstm_chrono": 5, "lstm_forget_1": 0, "lstm_forget_5": 2}
 
 
+def test_front_page_says_what_the_record_of_brackets_says():
+    content = record("closing")
+    far = content["from_distance"].index(41)
+    assert content["from_distance"][far + 1] == 81
+    means = {
+        name: 100 * np.mean([row["accuracy"][far] for row in rows])
+        for name, rows in by(content["rows"], "name").items()
+    }
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    told = re.search(
+        r"right in (\d+) of 100 cases, .* gives (\d+); the GRU in (\d+), the LSTM in (\d+)\.", page
+    )
+    shown = means["RNN"], 100 / 3, means["GRU"], means["LSTM, b_f = 1"]
+    assert [int(number) for number in told.groups()] == [round(mean) for mean in shown]
+    assert f"{content['steps'] * content['batch']:,} texts" in page
+    assert {round(row["parameters"], -3) for row in content["rows"]} == {16_000}
+
+
 # The beginning of each sentence under a figure that is drawn from a record, and what works it out again.
 SENTENCES = {
     "Without attention, fewer words come out right": attention_length,
