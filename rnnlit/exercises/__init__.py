@@ -1,5 +1,5 @@
 """Your turn: one module a chapter, one object an exercise: `exercises.lstm.step.check(my_step)`."""
 
-from rnnlit.exercises import attention, birnn, dropout, gru, lstm, rnn, rnn_gradient
+from rnnlit.exercises import attention, birnn, dropout, gru, lstm, rnn, rnn_gradient, terminology
 
-__all__ = ["attention", "birnn", "dropout", "gru", "lstm", "rnn", "rnn_gradient"]
+__all__ = ["attention", "birnn", "dropout", "gru", "lstm", "rnn", "rnn_gradient", "terminology"]
