@@ -90,39 +90,11 @@ def draw_inputs(canvas: Canvas) -> None:
     canvas.text(160, RAIL_X - 10, "$dr, dz, dn$", size=13, tone="muted")
 
 
-def draw_equations(canvas: Canvas, top: float) -> None:
-    left = (
-        "$dh_t =$ from the output $+$ from step $t + 1$",
-        "$dn = dh_t ⊙ (1 - z_t) ⊙ (1 - n_t^2)$",
-        "$dz = dh_t ⊙ (h_{t-1} - n_t) ⊙ z_t (1 - z_t)$",
-        "$dq = dn ⊙ r_t$",
-        "$dr = dn ⊙ q_t ⊙ r_t (1 - r_t)$",
-    )
-    right = (
-        "$q_t = W_{hn} h_{t-1} + b_{hn}$",
-        "to step $t - 1$: $dh_t ⊙ z_t + W_{hh}^T (dr, dz, dq)$",
-        "$dx_t = W_{ih}^T (dr, dz, dn)$",
-        "$dW_{hh} = Σ_t (dr, dz, dq) h_{t-1}^T$",
-        "$dW_{ih} = Σ_t (dr, dz, dn) x_t^T$",
-    )
-    for row, (first, second) in enumerate(zip(left, right, strict=True)):
-        for x, line in ((24, first), (400, second)):
-            among_words = line.count("$") > 2  # there the canvas sets mathematics larger by itself
-            canvas.text(x, top + 28 * row, line, size=14.3 if among_words else 16)
-    notes = (
-        "The reset gate stands after the product, as in torch. Arrows run against the forward pass.",
-        "Where that forks, gradients add up (+); where it adds, they go both ways (dot). A product",
-        "multiplies by its other factor, beside the arrow.",
-    )
-    for row, note in enumerate(notes):
-        canvas.text(24, top + 141 + 17 * row, note, size=12.5, tone="muted")
-
-
 def draw() -> Canvas:
     canvas = Canvas(
         "gru_backward",
         WIDTH,
-        748,
+        536,
         title="The gradient's way back through one GRU step",
         desc="The GRU cell, the reset gate after the product, with all arrows reversed. dh comes from the "
         "output above and from step t+1; the two add up to dh_t. Times z_t it goes on along the state line "
@@ -144,7 +116,6 @@ def draw() -> Canvas:
     gate_box(canvas, X_R, "r_t (1 - r_t)", "reset gate", "green")
     gate_box(canvas, X_Z, "z_t (1 - z_t)", "update gate", "blue")
     gate_box(canvas, X_N, "1 - n_t^2", "candidate", "purple")
-    draw_equations(canvas, 560)
     return canvas
 
 

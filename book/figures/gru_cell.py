@@ -1,4 +1,4 @@
-"""The GRU cell, with both places where the reset gate can stand."""
+"""The GRU cell."""
 
 from diagram import Canvas, write
 
@@ -67,71 +67,18 @@ def draw_cell(canvas: Canvas) -> None:
     canvas.text(JOIN + 22, 412, "$x_t$ and $h_{t-1}$ enter all three boxes", size=13, tone="muted")
 
 
-def draw_switch(canvas: Canvas, top: float) -> None:
-    """Inside the candidate: the gate before or after the recurrent matrix."""
-    canvas.text(20, top, "Inside the candidate: where the reset gate stands", size=13.5, bold=True)
-    for left, name, before, formula in (
-        (20, "reset after (torch, cuDNN, Keras)", False,
-         "n_t = tanh(W_{in} x_t + b_{in} + r_t ⊙ (W_{hn} h_{t-1} + b_{hn}))"),
-        (396, "reset before (Cho et al. 2014)", True,
-         "n_t = tanh(W_{in} x_t + b_{in} + W_{hn} (r_t ⊙ h_{t-1}) + b_{hn})"),
-    ):  # fmt: skip
-        y = top + 62
-        times, matrix = (left + 110, left + 200) if before else (left + 200, left + 110)
-        canvas.text(left, top + 26, name, size=13)
-        canvas.math(left + 22, y + 5, "h_{t-1}", size=17)
-        first, second = min(times, matrix), max(times, matrix)
-        reach = {times: R, matrix: 26}
-        canvas.wire([(left + 46, y), (first - reach[first], y)], weight=2)
-        canvas.wire([(first + reach[first], y), (second - reach[second], y)], weight=2)
-        canvas.wire([(second + reach[second], y), (left + 290, y)], weight=2)
-        canvas.operator(times, y, "×", tone="green")
-        canvas.box(matrix, y, 52, 28, weight=2.2, radius=4)
-        canvas.math(matrix, y + 5, "W_{hn}", size=16)
-        canvas.wire([(times, y + 42), (times, y + R)], tone="green", weight=2, dash="gate")
-        canvas.math(times + 10, y + 40, "r_t", size=16, anchor="start", tone="green")
-        canvas.text(left + 298, y + 5, "tanh", size=14)
-        canvas.math(left, y + 72, formula, size=14.5, anchor="start")
-
-
-KEY = (
-    ("$R^T$", "重置门", "reset gate", "r_t", "reset gate"),
-    ("$Z^T$", "更新门", "update gate", "z_t", "update gate"),
-    ("$C̃_t$", "候选状态", "candidate state", "n_t", "candidate, not yet the state"),
-    ("$C_t$", "新状态", "new state", "h_t", "hidden state, which is the output"),
-)
-
-
-def draw_key(canvas: Canvas, top: float) -> None:
-    canvas.text(20, top, "Letters in the source article", size=13.5, bold=True)
-    canvas.text(290, top, "Standard letters", size=13.5, bold=True)
-    for row, (letter, word, english, standard, name) in enumerate(KEY):
-        y = top + 26 + 24 * row
-        canvas.text(30, y, letter.replace("^T", "^{T}"), size=17, anchor="middle")
-        canvas.text(54, y, word, size=14, lang="zh-Hans")
-        canvas.text(126, y, english, size=13, tone="muted")
-        canvas.wire([(232, y - 5), (264, y - 5)], tone="muted", weight=1.4)
-        canvas.math(300, y, standard, size=17)
-        canvas.text(320, y, name, size=13)
-
-
 def draw() -> Canvas:
     canvas = Canvas(
         "gru_cell",
         WIDTH,
-        796,
+        490,
         title="The GRU cell",
         desc="The input x_t and the previous state h_{t-1} enter three boxes: reset gate r_t, update gate "
         "z_t and candidate n_t. r and z are sigmoids; the candidate is a tanh whose recurrent part is "
         "multiplied by r. The state runs along the top: h_{t-1} times z_t, plus 1 - z_t times n_t, "
-        "gives h_t, which is also the output. Below, the two forms of the candidate: the reset gate "
-        "multiplies after the matrix W_hn (torch, cuDNN, Keras) or before it (Cho et al. 2014). A key "
-        "gives for each letter of the source article the standard one: R^T is r_t, Z^T is z_t, "
-        "C tilde is the candidate n_t, C_t is the state h_t.",
+        "gives h_t, which is also the output.",
     )
     draw_cell(canvas)
-    draw_switch(canvas, 508)
-    draw_key(canvas, 686)
     return canvas
 
 
