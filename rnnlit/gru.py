@@ -90,7 +90,7 @@ def init(
 def step(
     params: Params, x: np.ndarray, h: np.ndarray, *, reset_after: bool = True
 ) -> np.ndarray:
-    """Advance one step (Cho et al. 2014):
+    """Advance one step: as torch with reset_after, as Cho et al. (2014) without.
 
         r, z = sigma(W_ih x + b_ih + W_hh h + b_hh)        h' = (1 - z) n + z h
         n    = tanh(W_in x + b_in + r (W_hn h + b_hn))     with reset_after
@@ -122,11 +122,12 @@ def forward(
     *,
     reset_after: bool = True,
 ) -> Run:
-    """Run over whole sequences: `step`, t = 1 to T, with all W_ih x_t in one product.
+    """Run over whole sequences: `step`, t = 1 to T, all W_ih x_t in one product.
 
         r_t, z_t = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
-        n_t = tanh(W_in x_t + b_in + r_t q_t),  q_t = W_hn h_{t-1} + b_hn    reset_after
-        n_t = tanh(W_in x_t + b_in + W_hn p_t + b_hn),  p_t = r_t h_{t-1}    without
+        n_t = tanh(W_in x_t + b_in + r_t q_t)           with reset_after,
+                                                        q_t = W_hn h_{t-1} + b_hn
+        n_t = tanh(W_in x_t + b_in + W_hn p_t + b_hn)   without, p_t = r_t h_{t-1}
         h_t = (1 - z_t) n_t + z_t h_{t-1}
 
     x (T, B, I); h0 (B, H), zero if not given; lengths (B,) integers, 1 <= length <=
@@ -175,7 +176,8 @@ def backward(
 
         dn_t = dh_t (1 - z_t) (1 - n_t^2)
         dz_t = dh_t (h_{t-1} - n_t) z_t (1 - z_t)
-        dh_{t-1} = dh_loss_{t-1} + dh_t z_t + W_hr^T dr_t + W_hz^T dz_t + through n_t:
+        dh_{t-1} = dh_loss_{t-1} + dh_t z_t + W_hr^T dr_t + W_hz^T dz_t
+                   + through n_t:
 
         reset_after   dq_t = dn_t r_t        dr_t = dn_t q_t r_t (1 - r_t)
                       through n_t:  W_hn^T dq_t

@@ -28,7 +28,7 @@ class Run(NamedTuple):
 def step(
     params: Sequence[Any], x: Tensor, h: Tensor, *, reset_after: bool = True
 ) -> Tensor:
-    """Advance one step (Cho et al. 2014):
+    """Advance one step: as torch with reset_after, as Cho et al. (2014) without.
 
         r, z = sigma(W_ih x + b_ih + W_hh h + b_hh)        h' = (1 - z) n + z h
         n    = tanh(W_in x + b_in + r (W_hn h + b_hn))     with reset_after

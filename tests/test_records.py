@@ -100,7 +100,7 @@ SEEDED = [name for name in FILES if any("seed" in row for rows in tables(name) f
 def test_every_seed_of_a_setting_is_there_once(name):
     """So that a mean over five seeds is one over five different ones."""
     settings = ("name", "kind", "T", "strict", "on_input", "attention", "order", "window", "input_feeding")
-    settings += ("steps",)
+    settings += ("steps", "task", "rate", "cell")
     for rows in tables(name):
         keys = [key for key in settings if key in rows[0]]
         groups = by(rows, *keys, "seed")
@@ -293,7 +293,7 @@ def dropout_length():
     assert sum(lead > 2.95 for lead in leads[400]) == 4 and min(leads[400]) > 0
 
 
-def gru_adding():
+def test_on_the_adding_problem_both_grus_are_sooner_than_the_lstm():
     content = record("gru_adding")
     mean = {n: np.mean([r["loss"] for r in rows], axis=0) for n, rows in by(content["rows"], "name").items()}
     assert all(len(rows) == 5 for rows in by(content["rows"], "name").values())
@@ -464,6 +464,47 @@ def test_front_page_says_what_the_record_of_brackets_says():
     assert {round(row["parameters"], -3) for row in content["rows"]} == {16_000}
 
 
+def gru_closing():
+    content = record("closing")
+    far = content["from_distance"].index(41)
+    share = {
+        name: np.mean([row["accuracy"][far] for row in rows])
+        for name, rows in by(content["rows"], "name").items()
+    }
+    assert 0.45 < share["RNN"] < 0.55 and min(share["LSTM, b_f = 1"], share["GRU"]) > 0.9
+
+
+def test_a_gru_learns_to_keep_without_an_easy_part_and_an_lstm_shuts_its_output():
+    content = record("gru_start")
+    for name, rows in by(content["rows"], "name").items():
+        assert [row["seed"] for row in rows] == [0, 1, 2, 3, 4], name
+        assert all(row["test"] < 0.01 for row in rows)
+    early = by(content["early"], "cell")
+    assert {len(rows) for rows in early.values()} == {5}
+    for row in (row for rows in early.values() for row in rows):
+        assert abs(row["loss"] - 1 / 6) < 0.015  # nothing is known but the mean
+    for row in early["GRU"]:
+        assert row["after"]["keep"] > row["before"]["keep"] + 0.15 and row["after"]["largest"] > 0.97
+        assert row["before"]["left"] < 1e-10 and row["after"]["left"] > 0.1
+    for row in early["LSTM"]:
+        assert row["after"]["keep"] < row["before"]["keep"] + 0.05 and row["after"]["largest"] < 0.92
+        assert row["after"]["shown"] < row["before"]["shown"] - 0.03
+        assert row["before"]["left"] > 1e-6 and row["after"]["left"] < 0.002
+
+
+def test_which_way_to_keep_depends_on_the_task():
+    groups = by(record("gru_memory")["rows"], "task", "rate", "cell")
+    assert {len(rows) for rows in groups.values()} == {3}
+    for row in groups["adding", 0.01, "LSTM"]:  # one unit keeps
+        assert row["half_lives"][0] > 150 and row["half_lives"][1] < 10 and row["score"] < 0.001
+    for row in groups["adding", 0.01, "GRU"]:  # many do, each for a while
+        assert row["half_lives"][3] > 12 and row["half_lives"][0] < 30 and row["score"] < 0.001
+    for row in groups["brackets", 0.03, "GRU"]:
+        assert row["half_lives"][0] > 40 and row["score"] > 0.98
+    for row in groups["brackets", 0.01, "GRU"]:
+        assert row["half_lives"][0] < 10 and row["whole"] > 20 * row["line"] and row["score"] > 0.97
+
+
 # The beginning of each sentence under a figure that is drawn from a record, and what works it out again.
 SENTENCES = {
     "Without attention, fewer words come out right": attention_length,
@@ -472,8 +513,8 @@ SENTENCES = {
     "At the same rate, masks on the input bring the most": dropout_accuracy,
     "Training with masks brings a net most of the way": dropout_calibration,
     "Without dropout the net learns nothing more after 100": dropout_length,
-    "Averaged over five seeds, both GRUs and the LSTM": gru_adding,
     "Sequences of 100 steps, five seeds each": adding_forget_bias,
+    "About brackets that opened 41 to 80 steps ago": gru_closing,
     "The plain network is right about brackets": closing_by_distance,
     "The network remembers for ten or twenty steps": closing_by_a_plain_network,
     "From an orthogonal initialization, or the identity": recall,
