@@ -5,16 +5,19 @@ from typing import Any
 from diagram import Canvas, write
 from lstm_cell import (
     ADD,
+    AFTER,
+    BEFORE,
+    BETWEEN,
     CELL_HEIGHT,
     COLUMNS,
     ENTRY,
     EXIT,
+    FOOT,
     GATE_FOOT,
     GATE_HEIGHT,
     GATE_TOP,
     GATE_WIDTH,
     GATES,
-    JOIN,
     MEMORY,
     NAMES,
     OUT,
@@ -32,6 +35,7 @@ from lstm_cell import (
     label,
 )  # fmt: skip
 
+FORK, MATRIX = 91, 66  # columns: da goes down to dx, and left through W_hh^T
 SLOPES = {"f": "f_t (1 - f_t)", "i": "i_t (1 - i_t)", "g": "1 - g_t^2", "o": "o_t (1 - o_t)"}
 
 
@@ -42,9 +46,9 @@ def draw_memory(canvas: Canvas) -> None:
     canvas.wire([(X_F - R, MEMORY), (ENTRY, MEMORY)], **line)
     canvas.operator(X_O, MEMORY, "+", tone="red")
     canvas.math((ADD + X_O) / 2, MEMORY - 11, "dc_t", size=17, tone="red")
-    canvas.math(136, MEMORY - 12, "⊙ f_t", size=16)
-    label(canvas, 726, MEMORY, "dc", ("from step", "$t + 1$"), "red")
-    label(canvas, 30, MEMORY, "dc", ("to step", "$t - 1$"), "red")
+    canvas.math(MATRIX + 1, MEMORY - 12, "⊙ f_t", size=16)
+    label(canvas, AFTER, MEMORY, "dc", ("from", "$t + 1$"), "red")
+    label(canvas, BEFORE, MEMORY, "dc", ("to", "$t - 1$"), "red")
 
 
 def draw_hidden(canvas: Canvas) -> None:
@@ -53,15 +57,15 @@ def draw_hidden(canvas: Canvas) -> None:
     canvas.wire([(EXIT, RAIL), (OUT, RAIL), (OUT, PRODUCT + R)], weight=2)
     canvas.operator(OUT, PRODUCT, "+")
     canvas.wire([(OUT - R, PRODUCT), (X_O + R, PRODUCT)], weight=2)
-    canvas.math((X_O + OUT) / 2 + 2, PRODUCT - 10, "dh_t", size=17)
+    canvas.math((X_O + OUT) / 2 - 1, PRODUCT - 15, "dh_t", size=15)
     canvas.math(OUT, 22, "dh", size=18)
     canvas.text(OUT - 17, 21, "from the output", size=12.5, anchor="end", tone="muted")
-    label(canvas, 726, RAIL, "dh", ("from step", "$t + 1$"))
+    label(canvas, AFTER, RAIL, "dh", ("from", "$t + 1$"))
     canvas.wire([(X_O, PRODUCT - R), (X_O, SQUASH + R)], tone="red", weight=2)
     canvas.wire([(X_O, SQUASH - R), (X_O, MEMORY + R)], tone="red", weight=2)
-    canvas.box(X_O, SQUASH, 106, 2 * R, tone="red", radius=R, weight=2)
-    canvas.math(X_O, SQUASH + 5, "1 - tanh^2 c_t", size=15, tone="red")
-    canvas.math(X_O - 9, 206, "⊙ o_t", size=16, anchor="end")
+    canvas.box(X_O, SQUASH, 84, 2 * R, tone="red", radius=R, weight=2)
+    canvas.math(X_O, SQUASH + 5, "1 - tanh^2 c_t", size=13, tone="red")
+    canvas.math(X_O - 9, SQUASH + 29, "⊙ o_t", size=16, anchor="end")
     canvas.operator(X_O, PRODUCT, "×", tone="muted")
 
 
@@ -75,36 +79,36 @@ def draw_gates(canvas: Canvas) -> None:
     canvas.operator(X_F, MEMORY, "×", tone="muted")
     canvas.operator(ADD, PRODUCT, "×", tone="muted")
     canvas.dot(ADD, MEMORY, tone="red", r=5)
-    canvas.math(ADD + 9, 174, "dc_t", size=16, anchor="start", tone="red")
-    canvas.math(X_F + 9, 206, "⊙ c_{t-1}", size=16, anchor="start")
-    canvas.math(X_I - 7, 256, "⊙ g_t", size=16, anchor="end")
-    canvas.math(X_G + 8, 256, "⊙ i_t", size=16, anchor="start")
-    canvas.math(X_O + 8, 268, "⊙ tanh(c_t)", size=16, anchor="start")
+    canvas.math(ADD + 9, SQUASH + 5, "dc_t", size=16, anchor="start", tone="red")
+    canvas.math(X_F + 9, PRODUCT, "⊙ c_{t-1}", size=16, anchor="start")
+    canvas.math(X_I - 7, BETWEEN, "⊙ g_t", size=16, anchor="end")
+    canvas.math(X_G - 7, BETWEEN, "⊙ i_t", size=16, anchor="end")
+    canvas.math(X_O - 7, BETWEEN, "⊙ tanh(c_t)", size=14, anchor="end")
     for part, x in COLUMNS.items():
         canvas.box(x, GATES, GATE_WIDTH, GATE_HEIGHT, tone=TONES[part], weight=2)
-        canvas.math(x, GATES - 3, SLOPES[part], size=16, tone=TONES[part])
-        canvas.text(x, GATES + 18, NAMES[part], size=13, anchor="middle", tone=TONES[part])
+        canvas.math(x, GATES - 3, SLOPES[part], size=14, tone=TONES[part])
+        canvas.text(x, GATES + 18, NAMES[part], size=11.5, anchor="middle", tone=TONES[part])
 
 
 def draw_inputs(canvas: Canvas) -> None:
     """The four gradients, side by side, back through the weights to h_{t-1} and x_t."""
-    canvas.wire([(X_O, GATE_FOOT), (X_O, RAIL), (JOIN, RAIL), (132, RAIL)], weight=2)
+    canvas.wire([(X_O, GATE_FOOT), (X_O, RAIL), (MATRIX + 19, RAIL)], weight=2)
     for part, x in COLUMNS.items():
         if part != "o":
             canvas.wire([(x, GATE_FOOT), (x, RAIL - 6)], weight=2)
             canvas.box(x, RAIL, 12, 12, fill="paper", radius=6, weight=2)
-        canvas.math(x + 8, 374, f"d{part}", size=16, anchor="start", tone=TONES[part])
-    canvas.box(108, RAIL, 48, 26, weight=2)
-    canvas.math(108, RAIL + 5, "W_{hh}^T", size=15)
-    canvas.wire([(84, RAIL), (ENTRY, RAIL)], weight=2)
-    canvas.wire([(JOIN, RAIL), (JOIN, 418)], weight=2)
-    canvas.box(JOIN, 431, 48, 26, weight=2)
-    canvas.math(JOIN, 436, "W_{ih}^T", size=15)
-    canvas.wire([(JOIN, 444), (JOIN, 476)], weight=2)
-    canvas.dot(JOIN, RAIL, r=4.5)
-    label(canvas, 30, RAIL, "dh", ("to step", "$t - 1$"))
-    canvas.math(JOIN, 492, "dx_t")
-    canvas.text(190, 433, "$da_t = (di, df, dg, do)$ stacked", size=13, tone="muted")
+        canvas.math(x + 8, RAIL - 17, f"d{part}", size=16, anchor="start", tone=TONES[part])
+    canvas.box(MATRIX, RAIL, 38, 26, weight=2)
+    canvas.math(MATRIX, RAIL + 5, "W_{hh}^T", size=14)
+    canvas.wire([(MATRIX - 19, RAIL), (ENTRY - 6, RAIL)], weight=2)
+    canvas.wire([(FORK, RAIL), (FORK, RAIL + 22)], weight=2)
+    canvas.box(FORK, RAIL + 35, 38, 26, weight=2)
+    canvas.math(FORK, RAIL + 40, "W_{ih}^T", size=14)
+    canvas.wire([(FORK, RAIL + 48), (FORK, FOOT)], weight=2)
+    canvas.dot(FORK, RAIL, r=4.5)
+    label(canvas, BEFORE, RAIL, "dh", ("to", "$t - 1$"))
+    canvas.math(FORK, FOOT + 16, "dx_t")
+    canvas.text(FORK + 34, RAIL + 36, "$da_t = (di, df, dg, do)$ stacked", size=13, tone="muted")
 
 
 def draw() -> Canvas:

@@ -6,21 +6,18 @@ from typing import Any
 
 from diagram import Canvas, write
 
-WIDTH, CELL_HEIGHT = 760, 500
-LEFT, RIGHT, TOP, BOTTOM = 76, 676, 56, 450  # the cell's frame
-ENTRY, EXIT = 58, 702  # where the lines from the step before begin, and where those to the step after end
-MEMORY, SQUASH, PRODUCT, GATES, RAIL = (
-    112,
-    170,
-    226,
-    320,
-    398,
-)  # heights of memory line, tanh, products, gates, line of x and h
-JOIN, ADD, OUT = 148, 361, 644  # columns: x meets h, the sum on the memory line, h leaves
-COLUMNS = {"f": 196, "i": 306, "g": 416, "o": 552}
+WIDTH, CELL_HEIGHT = 446, 436  # a phone shows it whole
+LEFT, RIGHT, TOP, BOTTOM = 44, 404, 52, 388  # the cell's frame
+ENTRY, EXIT = 38, 414  # where the lines from the step before begin, and where those to the step after end
+BEFORE, AFTER = 21, 427  # columns of what stands at the two edges
+MEMORY, SQUASH, PRODUCT = 96, 142, 190  # heights of memory line, tanh, products
+GATES, RAIL, FOOT = 268, 336, 414  # heights of the boxes, the line of x and h, and where x comes in
+JOIN, ADD, OUT = 58, 221, 393  # columns: x meets h, the sum on the memory line, h leaves
+COLUMNS = {"f": 102, "i": 181, "g": 260, "o": 341}
 X_F, X_I, X_G, X_O = COLUMNS.values()
-GATE_WIDTH, GATE_HEIGHT, R = 96, 56, 13  # R: radius of an operator
+GATE_WIDTH, GATE_HEIGHT, R = 74, 52, 13  # R: radius of an operator
 GATE_TOP, GATE_FOOT = GATES - GATE_HEIGHT / 2, GATES + GATE_HEIGHT / 2
+BETWEEN = (PRODUCT + R + GATE_TOP) / 2 + 5  # baseline of a letter between products and boxes
 TONES = {"f": "blue", "i": "green", "g": "purple", "o": "orange", "memory": "red", "tanh": "red", "h": "ink"}
 SYMBOLS = {"f": "σ", "i": "σ", "g": "tanh", "o": "σ"}
 NAMES = {"f": "forget gate", "i": "input gate", "g": "candidate", "o": "output gate"}
@@ -85,16 +82,16 @@ def label(
     canvas: Canvas, x: float, y: float, formula: str, words: tuple[str, ...], tone: str = "ink"
 ) -> None:
     """A letter at the edge of the figure, with its name in small words under it."""
-    canvas.math(x, y + 5, formula, tone=tone)
+    canvas.math(x, y + 5, formula, size=16, tone=tone)
     for row, word in enumerate(words):
-        canvas.text(x, y + 25 + 15 * row, word, size=12.5, anchor="middle", tone="muted")
+        canvas.text(x, y + 23 + 14 * row, word, size=11.5, anchor="middle", tone="muted")
 
 
 def draw_inputs(canvas: Canvas, look: Look) -> None:
     """h from the left and x from below come together and go to every gate that there is."""
     tone, weight = look.tone("h"), look.weight("h")
     canvas.wire([(ENTRY, RAIL), (JOIN - 6, RAIL)], tone=tone, weight=weight)
-    canvas.wire([(JOIN, 474), (JOIN, RAIL + 6)], tone=tone, weight=weight)
+    canvas.wire([(JOIN, FOOT), (JOIN, RAIL + 6)], tone=tone, weight=weight)
     columns = [(part, column) for part, column in COLUMNS.items() if part in look.parts]
     start = JOIN
     for number, (part, column) in enumerate(columns):
@@ -112,9 +109,9 @@ def draw_inputs(canvas: Canvas, look: Look) -> None:
             canvas.dot(column, RAIL, tone=tone)
         start = column
     ring(canvas, JOIN, RAIL, tone)
-    label(canvas, 34, RAIL, "h_{t-1}", ("hidden", "state"), tone)
-    canvas.math(JOIN, 491, "x_t", tone=tone)
-    canvas.text(JOIN + 18, 490, "input", size=12.5, tone="muted")
+    label(canvas, BEFORE, RAIL, "h_{t-1}", ("hidden", "state"), tone)
+    canvas.math(JOIN, FOOT + 15, "x_t", tone=tone)
+    canvas.text(JOIN + 15, FOOT + 14, "input", size=12.5, tone="muted")
 
 
 def ring(canvas: Canvas, x: float, y: float, tone: str = "ink") -> None:
@@ -142,8 +139,8 @@ def draw_memory(canvas: Canvas, look: Look) -> None:
     canvas.wire([(start, MEMORY), (ADD - R, MEMORY)], **line)
     canvas.wire([(ADD + R, MEMORY), (EXIT, MEMORY)], **line)
     canvas.operator(ADD, MEMORY, "+", tone=look.tone("memory"))
-    label(canvas, 34, MEMORY, "c_{t-1}", ("cell", "state"), look.tone("memory"))
-    label(canvas, 728, MEMORY, "c_t", ("cell", "state"), look.tone("memory"))
+    label(canvas, BEFORE, MEMORY, "c_{t-1}", ("cell", "state"), look.tone("memory"))
+    label(canvas, AFTER, MEMORY, "c_t", ("cell", "state"), look.tone("memory"))
     canvas.math((ADD + X_O) / 2, MEMORY - 11, "c_t", size=16, tone=look.tone("memory"))
 
 
@@ -151,7 +148,7 @@ def gate_box(canvas: Canvas, look: Look, part: str, name: str | None = None) -> 
     tone, x = look.tone(part), COLUMNS[part]
     canvas.box(x, GATES, GATE_WIDTH, GATE_HEIGHT, tone=tone, weight=look.weight(part))
     canvas.math(x, GATES - 3, SYMBOLS[part], size=20, tone=tone)
-    canvas.text(x, GATES + 18, name or NAMES[part], size=13, anchor="middle", tone=tone)
+    canvas.text(x, GATES + 18, name or NAMES[part], size=11.5, anchor="middle", tone=tone)
 
 
 def draw_candidate(canvas: Canvas, look: Look) -> None:
@@ -159,7 +156,7 @@ def draw_candidate(canvas: Canvas, look: Look) -> None:
     canvas.wire(
         [(X_G, GATE_TOP), (X_G, PRODUCT), (ADD + R, PRODUCT)], tone=look.tone("g"), weight=look.weight("g")
     )
-    canvas.math(X_G + 8, 250, "g_t", size=17, anchor="start", tone=look.tone("g"))
+    canvas.math(X_G + 8, BETWEEN, "g_t", size=17, anchor="start", tone=look.tone("g"))
 
 
 def draw_input_gate(canvas: Canvas, look: Look) -> None:
@@ -168,8 +165,8 @@ def draw_input_gate(canvas: Canvas, look: Look) -> None:
     canvas.wire([(X_I, GATE_TOP), (X_I, PRODUCT), (ADD - R, PRODUCT)], tone=tone, weight=weight, dash="gate")
     canvas.wire([(ADD, PRODUCT - R), (ADD, MEMORY + R)], tone=tone, weight=weight)
     canvas.operator(ADD, PRODUCT, "×", tone=tone)
-    canvas.math(X_I - 8, 250, "i_t", size=17, anchor="end", tone=tone)
-    canvas.math(ADD + 9, 174, "i_t ⊙ g_t", size=16, anchor="start", tone=tone)
+    canvas.math(X_I - 8, BETWEEN, "i_t", size=17, anchor="end", tone=tone)
+    canvas.math(ADD + 9, SQUASH + 5, "i_t ⊙ g_t", size=16, anchor="start", tone=tone)
 
 
 def draw_forget_gate(canvas: Canvas, look: Look) -> None:
@@ -177,7 +174,7 @@ def draw_forget_gate(canvas: Canvas, look: Look) -> None:
     gate_box(canvas, look, "f")
     canvas.wire([(X_F, GATE_TOP), (X_F, MEMORY + R)], tone=tone, weight=look.weight("f"), dash="gate")
     canvas.operator(X_F, MEMORY, "×", tone=tone)
-    canvas.math(X_F + 8, 226, "f_t", size=17, anchor="start", tone=tone)
+    canvas.math(X_F + 8, PRODUCT, "f_t", size=17, anchor="start", tone=tone)
     canvas.math((X_F + ADD) / 2 - 2, MEMORY - 11, "f_t ⊙ c_{t-1}", size=16, tone=tone)
 
 
@@ -201,7 +198,7 @@ def draw_output_gate(canvas: Canvas, look: Look) -> None:
         [(X_O + R, PRODUCT), (OUT, PRODUCT)], tone=look.tone("h"), weight=look.weight("h"), head=False
     )
     canvas.operator(X_O, PRODUCT, "×", tone=tone)
-    canvas.math(X_O + 8, 267, "o_t", size=17, anchor="start", tone=tone)
+    canvas.math(X_O + 8, BETWEEN, "o_t", size=17, anchor="start", tone=tone)
 
 
 def draw_output(canvas: Canvas, look: Look) -> None:
@@ -216,8 +213,8 @@ def draw_output(canvas: Canvas, look: Look) -> None:
     canvas.wire([(OUT, PRODUCT), (OUT, RAIL), (EXIT, RAIL)], tone=tone, weight=weight)
     canvas.dot(OUT, PRODUCT, tone=tone, r=4.5)
     canvas.math(OUT, 24, "h_t", tone=tone)
-    canvas.text(OUT + 15, 23, "output", size=12.5, tone="muted")
-    label(canvas, 728, RAIL, "h_t", ("hidden", "state"), tone)
+    canvas.text(OUT - 13, 23, "output", size=12.5, anchor="end", tone="muted")
+    label(canvas, AFTER, RAIL, "h_t", ("hidden", "state"), tone)
 
 
 def draw() -> Canvas:
@@ -233,7 +230,7 @@ def draw() -> Canvas:
         "h_t is o_t times tanh(c_t); it leaves upwards and goes on to the next step, as c_t does.",
     )
     draw_cell(canvas, Look())
-    canvas.text(JOIN + 22, 430, "$x_t$ and $h_{t-1}$ enter all four boxes", size=13, tone="muted")
+    canvas.text(JOIN + 22, RAIL + 27, "$x_t$ and $h_{t-1}$ enter all four boxes", size=13, tone="muted")
     return canvas
 
 

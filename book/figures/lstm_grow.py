@@ -26,7 +26,7 @@ STEPS = (
         "the output, and it goes on to the next step. Between two steps everything passes through this box.",
     ),
     Step(
-        "A memory line, and an input gate that writes to it",
+        "A memory line and an input gate",
         "Hochreiter & Schmidhuber (1997)",
         ("h", "g", "memory", "i", "tanh"),
         ("memory", "i", "tanh"),
@@ -35,7 +35,7 @@ STEPS = (
         "read, h_t = tanh(c_t).",
     ),
     Step(
-        "An output gate that decides what is shown",
+        "An output gate",
         "Hochreiter & Schmidhuber (1997)",
         ("h", "g", "memory", "i", "tanh", "o"),
         ("o",),
@@ -43,7 +43,7 @@ STEPS = (
         "line is unchanged: c_t = c_{t-1} + i_t times g_t.",
     ),
     Step(
-        "A forget gate on the memory line",
+        "A forget gate",
         "Gers, Schmidhuber & Cummins (1999)",
         ("h", "g", "memory", "i", "tanh", "o", "f"),
         ("f",),
@@ -63,8 +63,8 @@ def draw(number: int) -> Canvas:
         title=f"The LSTM cell, step {number} of 4: {step.title.lower()}",
         desc=step.desc,
     )
-    canvas.text(20, 24, f"{number}. {step.title}", size=16, bold=True)
-    canvas.text(20, 44, step.source, size=13, tone="muted")
+    canvas.text(8, 20, f"{number}. {step.title}", size=16, bold=True)
+    canvas.text(8, 39, step.source, size=13, tone="muted")
     draw_cell(canvas, Look(step.parts, step.new))
     return canvas
 

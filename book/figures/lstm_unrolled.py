@@ -1,17 +1,17 @@
-"""The LSTM unrolled over three steps."""
+"""The LSTM unrolled over two steps."""
 
 from typing import Any
 
 from diagram import Canvas, write
 from lstm_cell import TONES
 
-WIDTH = 760
-PITCH, LEFT, CELL = 230, 54, 192  # cells: distance to the next, left edge of the first, width
+WIDTH = 446  # a phone shows it whole
+PITCH, LEFT, CELL = 210, 32, 182  # cells: distance to the next, left edge of the first, width
 MEMORY, SQUASH, PRODUCT, GATES, RAIL, INPUT = 112, 152, 194, 256, 324, 372  # heights
-KEEP, WRITE, SHOW, OUT = 40, 92, 140, 174  # columns inside a cell: f, i ⊙ g, o, and where h leaves
-SUM = 92  # column of W_hh h + W_ih x + b
+KEEP, WRITE, SHOW, OUT = 36, 88, 136, 172  # columns inside a cell: f, i ⊙ g, o, and where h leaves
+SUM = 88  # column of W_hh h + W_ih x + b
 R, BOX = 11, 22  # radius of an operator, half the height of the gates' box
-STEPS = ("{t-1}", "t", "{t+1}")
+STEPS = ("{t-1}", "t")
 
 
 def draw_step(canvas: Canvas, left: float, step: str, c_end: float, h_end: float) -> None:
@@ -40,10 +40,10 @@ def draw_step(canvas: Canvas, left: float, step: str, c_end: float, h_end: float
     canvas.math(write_ - 7, 182, "i ⊙ g", size=15, anchor="end", tone="green")
     canvas.math(show - 7, 228, "o", size=16, anchor="end", tone="orange")
     # the four gates, and the matrices before them
-    canvas.box(left + 92, GATES, 138, 2 * BOX)
+    canvas.box(left + SUM, GATES, 138, 2 * BOX)
     for letter, x in (("f", keep), ("i", write_ - 11), ("g", write_ + 11), ("o", show)):
         canvas.math(x, GATES - 3, letter, size=17, tone=TONES[letter])
-    canvas.text(left + 92, GATES + 15, "gates, candidate", size=12.5, anchor="middle")
+    canvas.text(left + SUM, GATES + 15, "gates, candidate", size=12.5, anchor="middle")
     canvas.wire([(total, RAIL - R), (total, GATES + BOX)], **plain)
     canvas.wire([(left + 64, RAIL), (total - R, RAIL)], **plain)
     canvas.wire([(total, INPUT - 13), (total, RAIL + R)], **plain)
@@ -67,35 +67,36 @@ def draw() -> Canvas:
     canvas = Canvas(
         "lstm_unrolled",
         WIDTH,
-        554,
+        572,
         title="The LSTM unrolled over time",
-        desc="Three cells side by side, for the steps t-1, t and t+1. Each gets its x from below and gives "
+        desc="Two cells side by side, for the steps t-1 and t. Each gets its x from below and gives "
         "its h above. Two lines run from step to step. The cell state c passes a product with f and a "
         "sum with i times g, and no matrix. The hidden state h passes the matrix W_hh into the gates "
         "of the next step, where W_ih x is added. W_hh, W_ih and b are the same at every step.",
     )
     edges = [LEFT + PITCH * number for number in range(len(STEPS))]
-    canvas.wire([(10, MEMORY), (edges[0] + KEEP - R, MEMORY)], tone="red", weight=3.2)
-    canvas.wire([(10, RAIL), (edges[0] + 16, RAIL)])
+    canvas.wire([(4, MEMORY), (edges[0] + KEEP - R, MEMORY)], tone="red", weight=3.2)
+    canvas.wire([(4, RAIL), (edges[0] + 16, RAIL)])
     for edge, step, c_end, h_end in zip(
         edges,
         STEPS,
-        [*(e + KEEP - R for e in edges[1:]), WIDTH - 8],
-        [*(e + 16 for e in edges[1:]), WIDTH - 8],
+        [*(e + KEEP - R for e in edges[1:]), WIDTH - 2],
+        [*(e + 16 for e in edges[1:]), WIDTH - 2],
         strict=True,
     ):
         draw_step(canvas, edge, step, c_end, h_end)
-    for x, step in zip((26, 265, 495, 730), ("{t-2}", *STEPS), strict=True):
-        canvas.math(x, MEMORY - 10, f"c_{step}", size=16, tone="red")
-        canvas.math(x, RAIL - 10, f"h_{step}", size=16)
+    for x, step in zip((16, 228, 436), ("{t-2}", *STEPS), strict=True):
+        canvas.math(x, MEMORY - 10, f"c_{step}", size=13, tone="red")
+        canvas.math(x, RAIL - 10, f"h_{step}", size=13)
     canvas.bracket(LEFT, edges[-1] + CELL, 466)
     lines = (
-        "$W_{ih}$, $W_{hh}$ and $b$ hold the weights of all four boxes, and are the same at every step.",
+        "$W_{ih}$, $W_{hh}$ and $b$ hold the weights of all four boxes,",
+        "and are the same at every step.",
         "The way of $c$, the thick line: only $× f$ and $+$, no matrix.",
         "The way of $h$: through $W_{hh}$ at every step.",
     )
     for row, line in enumerate(lines):
-        canvas.text(WIDTH / 2, 494 + 23 * row, line, size=14, anchor="middle")
+        canvas.text(WIDTH / 2, 494 + 22 * row, line, size=13, anchor="middle")
     return canvas
 
 
