@@ -36,6 +36,7 @@ from lstm_cell import (
 )  # fmt: skip
 
 FORK, MATRIX = 91, 66  # columns: da goes down to dx, and left through W_hh^T
+MORE = 26  # height for W_ih^T
 SLOPES = {"f": "f_t (1 - f_t)", "i": "i_t (1 - i_t)", "g": "1 - g_t^2", "o": "o_t (1 - o_t)"}
 
 
@@ -104,10 +105,10 @@ def draw_inputs(canvas: Canvas) -> None:
     canvas.wire([(FORK, RAIL), (FORK, RAIL + 22)], weight=2)
     canvas.box(FORK, RAIL + 35, 38, 26, weight=2)
     canvas.math(FORK, RAIL + 40, "W_{ih}^T", size=14)
-    canvas.wire([(FORK, RAIL + 48), (FORK, FOOT)], weight=2)
+    canvas.wire([(FORK, RAIL + 48), (FORK, FOOT + MORE)], weight=2)
     canvas.dot(FORK, RAIL, r=4.5)
     label(canvas, BEFORE, RAIL, "dh", ("to", "$t - 1$"))
-    canvas.math(FORK, FOOT + 16, "dx_t")
+    canvas.math(FORK, FOOT + MORE + 15, "dx_t")
     canvas.text(FORK + 34, RAIL + 36, "$da_t = (di, df, dg, do)$ stacked", size=13, tone="muted")
 
 
@@ -115,7 +116,7 @@ def draw() -> Canvas:
     canvas = Canvas(
         "lstm_backward",
         WIDTH,
-        CELL_HEIGHT,
+        CELL_HEIGHT + MORE,
         title="The gradient's way back through one LSTM step",
         desc="The LSTM cell with all arrows reversed. dh comes from the output above and from step t+1; the "
         "two add up to dh_t. Times tanh(c_t) it goes to the output gate, times o_t and 1 - tanh^2(c_t) "
@@ -125,7 +126,7 @@ def draw() -> Canvas:
         "four results di, df, dg, do, stacked, are da_t; W_hh transposed times da_t goes to step t-1 "
         "and W_ih transposed times da_t is dx_t.",
     )
-    draw_frame(canvas)
+    draw_frame(canvas, MORE)
     draw_memory(canvas)
     draw_hidden(canvas)
     draw_gates(canvas)

@@ -6,12 +6,12 @@ from typing import Any
 
 from diagram import Canvas, write
 
-WIDTH, CELL_HEIGHT = 446, 436  # a phone shows it whole
-LEFT, RIGHT, TOP, BOTTOM = 44, 404, 52, 388  # the cell's frame
+WIDTH, CELL_HEIGHT = 446, 408  # a phone shows it whole
+LEFT, RIGHT, TOP, BOTTOM = 44, 404, 52, 362  # the cell's frame
 ENTRY, EXIT = 38, 414  # where the lines from the step before begin, and where those to the step after end
 BEFORE, AFTER = 21, 427  # columns of what stands at the two edges
 MEMORY, SQUASH, PRODUCT = 96, 142, 190  # heights of memory line, tanh, products
-GATES, RAIL, FOOT = 268, 336, 414  # heights of the boxes, the line of x and h, and where x comes in
+GATES, RAIL, FOOT = 268, 336, 386  # heights of the boxes, the line of x and h, and where x comes in
 JOIN, ADD, OUT = 58, 221, 393  # columns: x meets h, the sum on the memory line, h leaves
 COLUMNS = {"f": 102, "i": 181, "g": 260, "o": 341}
 X_F, X_I, X_G, X_O = COLUMNS.values()
@@ -65,12 +65,12 @@ def draw_cell(canvas: Canvas, look: Look) -> None:
     draw_output(canvas, look)
 
 
-def draw_frame(canvas: Canvas) -> None:
+def draw_frame(canvas: Canvas, more: float = 0) -> None:
     canvas.box(
         (LEFT + RIGHT) / 2,
-        (TOP + BOTTOM) / 2,
+        (TOP + BOTTOM + more) / 2,
         RIGHT - LEFT,
-        BOTTOM - TOP,
+        BOTTOM + more - TOP,
         tone="muted",
         fill=None,
         weight=1.2,
@@ -230,7 +230,7 @@ def draw() -> Canvas:
         "h_t is o_t times tanh(c_t); it leaves upwards and goes on to the next step, as c_t does.",
     )
     draw_cell(canvas, Look())
-    canvas.text(JOIN + 22, RAIL + 27, "$x_t$ and $h_{t-1}$ enter all four boxes", size=13, tone="muted")
+    canvas.text(JOIN + 22, RAIL + 19, "$x_t$ and $h_{t-1}$ enter all four boxes", size=13, tone="muted")
     return canvas
 
 

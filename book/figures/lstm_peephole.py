@@ -26,7 +26,7 @@ def draw() -> Canvas:
     canvas = Canvas(
         "lstm_peephole",
         WIDTH,
-        616,
+        588,
         title="The LSTM cell with peepholes",
         desc="The LSTM cell with three further, dotted wires. From the memory line before the forget gate's "
         "product, c_{t-1} goes into the forget gate with the weights w_cf and into the input gate with "
