@@ -44,8 +44,7 @@ WRONG_ON_PURPOSE: dict[str, dict[str, str]] = {}
 PAGES_TO_COME: dict[str, set[str]] = {
     "book/speed": {"late", "wide", "words"},
 }
-CHAPTERS_TO_COME: dict[str, set[str]] = {
-}
+CHAPTERS_TO_COME: dict[str, set[str]] = {}
 
 
 def read(path: Path) -> str:

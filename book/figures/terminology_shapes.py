@@ -63,7 +63,8 @@ def draw_many() -> Canvas:
         title="Many to many, and sequence to sequence",
         desc="Above, many to many: four frames of sound go into four cells, one into each, and each cell "
         "gives a sound of its own: a, a, e, e. Below, sequence to sequence: two cells of an encoder read "
-        "the words guten and Tag; their last state goes on to three cells of a decoder, which write good, day, stop.",
+        "the words guten and Tag; their last state goes on to three cells of a decoder, which write good, "
+        "day, stop.",
     )
     frames = {k: f"frame {k + 1}" for k in range(4)}
     sounds = dict(enumerate(("/a/", "/a/", "/e/", "/e/")))
