@@ -25,7 +25,9 @@ def additive(
 ) -> np.ndarray:
     """The scores (T, B, S) of Bahdanau et al. (2015, A.1.2):
 
-    e_ts = v^T tanh(W_q q_t + W_k k_s)
+        e_ts = v^T tanh(W_q q_t + W_k k_s)
+
+    W_q is (A, Q), W_k (A, K), and v (A,).
     """
     q, k = query @ W_q.T, keys @ W_k.T  # (T, B, A), (S, B, A)
     a = q[:, None] + k  # (T, S, B, A): each query with each key
@@ -35,7 +37,9 @@ def additive(
 def scaled_dot(query: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """The scores (T, B, S) of Vaswani et al. (2017, eq. 1):
 
-    e_ts = q_t · k_s / sqrt(K)
+        e_ts = q_t · k_s / sqrt(K)
+
+    Queries and keys have one size, K.
     """
     K = keys.shape[2]
     return np.einsum("tbk,sbk->tbs", query, keys) / np.sqrt(K)
