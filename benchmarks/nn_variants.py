@@ -2,17 +2,20 @@
 
     python benchmarks/nn_variants.py                    prints the table, writes results/nn_variants.json
     python benchmarks/nn_variants.py --device cuda      on a GPU; writes results/nn_variants_cuda.json
-    python benchmarks/nn_variants.py --threads 2        measures these rows again; the others stay in the file
+    python benchmarks/nn_variants.py --threads 2        these rows again, the others stay in the file;
+                                                        so do --questions and --variants
     python benchmarks/nn_variants.py --quick            two small sizes, one thread, few rounds
 
     plain      RNN, LSTM and GRU, training and inference        against torch.nn and the products alone
-    variant    an LSTM with one variant, training               against torch.nn.LSTM without it, a loop over
-               torch's cell with the same mathematics, the products alone, torchrecurrent and Keras
+    variant    an LSTM with one variant, training               against torch.nn.LSTM without it, what users
+               write today with the same mathematics, the products alone, torchrecurrent and Keras
     steps      the time of an LSTM's scan by the number of steps T, and the exponent fitted to it
 
-The loops are what users write today, with autograd, in two ways: "loop" iterates over x; "loop, indexed"
-takes x[t], as the documentation of torch's cells does, and the gradient of that is an array of the size of x
-at each step. Before they are timed, their output is compared with ours, under the same masks. The products
+What users write today depends on where the variant is. A mask on the input or on the weights is made before
+torch's layer is called ("by hand"). Inside the recurrence it takes a loop, with autograd, in two ways: "loop"
+iterates over x; "loop, indexed" takes x[t], as the documentation of torch's cells does, and the gradient of
+that is an array of the size of x at each step. (`loops.py` has `torch.compile` and `torch.jit.script`.)
+Before they are timed, their output is compared with ours, under the same masks. The products
 are the layer's matrix products alone, taken as our scan takes them, one call for each step and for each block
 of inputs: the scan cannot be quicker than that. torchrecurrent's nearest layer is its PeepholeLSTM; it has no
 other LSTM that is as near.
@@ -56,7 +59,9 @@ VARIANTS = {
     "weight_drop": {"weight_drop": P},
     "input_dropout": {"input_dropout": P},
 }
+OUTSIDE = ("weight_drop", "input_dropout")  # made before the recurrence, so that torch's layer can do them
 QUESTIONS = ["plain", "variant", "steps"]
+KEYS = ("question", "layer", "variant", "pass", "threads", "size")  # name a row
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 
@@ -123,6 +128,19 @@ def open_loop(layer: torch.nn.Module, name: str, x: Tensor, indexed: bool) -> Te
 def loop(layer: torch.nn.Module, name: str, x: Tensor, indexed: bool = False) -> Tensor:
     """An LSTM with this variant as users write it today."""
     return (open_loop if name in ("peephole", "layer_norm") else cell_loop)(layer, name, x, indexed)
+
+
+def by_hand(layer: torch.nn.Module, plain: torch.nn.Module, name: str, x: Tensor) -> Tensor:
+    """A variant outside the recurrence as users write it: torch's own layer, on `layer`'s parameters."""
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = dict(zip(names, layer.all_weights[0], strict=True))
+    if name == "weight_drop":
+        w_hh = weights["weight_hh_l0"]
+        weights["weight_hh_l0"] = w_hh * dropout_mask(w_hh.shape, w_hh)
+    else:
+        x = x * dropout_mask((1, *x.shape[1:]), x)
+    output: Tensor = torch.func.functional_call(plain, weights, (x,))[0]
+    return output
 
 
 def products(layer: torch.nn.Module, x: Tensor, backward: bool) -> Callable[[], None]:
@@ -238,15 +256,19 @@ def contest(
     x = torch.randn(T, B, H, device=device, requires_grad=True)
     calls = {"ours": lambda: ours(x)[0], f"torch.nn.{kind}": lambda: theirs(x)[0]}
     if question == "variant":
+        if name in OUTSIDE:
+            today = {"by hand": lambda: by_hand(ours, theirs, name, x)}
+        else:
+            today = {"loop": lambda: loop(ours, name, x)}
         outputs = []
-        for call in (calls["ours"], lambda: loop(ours, name, x)):
+        for call in (calls["ours"], *today.values()):
             torch.manual_seed(1)
             outputs.append(call().detach())
         first = [output[:20] for output in outputs]  # later, float32's rounding has grown
         torch.testing.assert_close(*first, rtol=1e-3, atol=1e-4)
-        calls["loop"] = lambda: loop(ours, name, x)
-        calls["loop, indexed"] = lambda: loop(ours, name, x, indexed=True)
-        calls |= peers(name, H, x)
+        calls |= today | peers(name, H, x)
+        if name not in OUTSIDE:
+            calls["loop, indexed"] = lambda: loop(ours, name, x, indexed=True)
     leaves = [x, *ours.parameters(), *theirs.parameters()]
     runs = {key: passes(call, leaves, backward) for key, call in calls.items()}
     return runs | {"products": products(ours, x, backward)}
@@ -286,7 +308,7 @@ def rows_of(question: str, args: argparse.Namespace) -> list[tuple[str, str, tup
     """Layer, variant, size and whether there is a backward pass, for each row of a question."""
     sizes = SIZES[:2] if args.quick else SIZES
     if question == "variant":
-        return [("LSTM", name, size, True) for size in sizes for name in VARIANTS]
+        return [("LSTM", name, size, True) for size in sizes for name in args.variants]
     kinds = ("LSTM", "RNN", "GRU")
     return [(kind, "", size, backward) for size in sizes for kind in kinds for backward in (False, True)]
 
@@ -298,6 +320,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of CPU threads (1 2)")
     parser.add_argument("--questions", nargs="+", choices=QUESTIONS, default=QUESTIONS, help="all three")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="all six")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each row (2)")
     parser.add_argument("--rounds", type=int, default=7, help="at least so many rounds for each row (7)")
     parser.add_argument("--quick", action="store_true", help="small sizes, one thread, few rounds")
@@ -333,13 +356,18 @@ def main() -> None:
         write(rows, missing, args, args.output or RESULTS / name)
 
 
+def named(row: dict) -> str:
+    """What a row is about, without what was measured."""
+    return json.dumps([row.get(key) for key in KEYS])
+
+
 def write(rows: list[dict], missing: list[str], args: argparse.Namespace, path: pathlib.Path) -> None:
-    """Write the file; rows for other numbers of threads, from a run on the same machine, stay in it."""
+    """Write the file; rows that were not measured now stay in it, from a run on the same machine."""
     machine = describe()
     older = json.loads(path.read_text()) if path.exists() else {"machine": None, "rows": []}
     if (older["machine"] or {}) | {"date": machine["date"]} == machine:
-        measured = {row["threads"] for row in rows}
-        rows = [row for row in older["rows"] if row["threads"] not in measured] + rows
+        measured = {named(row) for row in rows}
+        rows = [row for row in older["rows"] if named(row) not in measured] + rows
     record = {
         "command": f"python benchmarks/nn_variants.py --device {args.device}",
         "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else "cpu",
