@@ -1,5 +1,15 @@
 """Your turn: one module a chapter, one object an exercise: `exercises.lstm.step.check(my_step)`."""
 
-from rnnlit.exercises import attention, birnn, dropout, gru, lstm, rnn, rnn_gradient, terminology
+from rnnlit.exercises import attention, birnn, dropout, gru, lstm, rnn, rnn_gradient, speed, terminology
 
-__all__ = ["attention", "birnn", "dropout", "gru", "lstm", "rnn", "rnn_gradient", "terminology"]
+__all__ = [
+    "attention",
+    "birnn",
+    "dropout",
+    "gru",
+    "lstm",
+    "rnn",
+    "rnn_gradient",
+    "speed",
+    "terminology",
+]
