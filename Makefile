@@ -32,8 +32,10 @@ gpu: $(STAMP) ## test and measure the scans on this machine's GPU, in 8 minutes 
 notebooks: $(STAMP) ## run every notebook from top to bottom and store its outputs (NB=book/lstm.ipynb: one)
 	@$(PY) scripts/run_notebooks.py $(NB)
 
-speed: $(STAMP) ## measure the layers on this machine for the page on speed (about 20 minutes)
+speed: $(STAMP) ## measure the layers on this machine for the page on speed (about half an hour)
 	@$(PY) benchmarks/nn_variants.py
+	@$(PY) benchmarks/loops.py
+	@$(PY) benchmarks/lengths.py
 	@$(PY) benchmarks/speed_parts.py
 
 lint: $(STAMP) ## ruff on code and notebooks, its format on code, mypy on the package

@@ -1083,6 +1083,13 @@ def test_entry_whose_key_says_something_else_is_found(old, new):
     assert len(text.odd_entries(PAPERS.replace(old, new))) == 1
 
 
+def test_a_key_has_no_accents():
+    fields = "author = {Pöppel, A. and Beck, B.}", "title = {Fast}", "year = {2024}"
+    entry = "@misc{poppel2024fast,\n" + "".join(f"  {field},\n" for field in fields) + "}\n"
+    assert text.odd_entries(entry) == []
+    assert len(text.odd_entries(entry.replace("Pöppel", "Pippel"))) == 1
+
+
 # ---------------------------------------------------------------- the LSTM's step
 
 

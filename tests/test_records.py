@@ -139,7 +139,7 @@ def test_numpy_cells_stay_within_what_readable_source_may_cost():
             assert low <= row[name]["ratio"] <= high
 
 
-@pytest.mark.parametrize("name", ["nn_lstm", "nn_variants"])
+@pytest.mark.parametrize("name", ["lengths", "nn_lstm", "nn_variants"])
 def test_a_ratio_lies_between_its_quartiles_and_agrees_with_its_times(name):
     compared = 0
     for row in record(name)["rows"]:
@@ -151,7 +151,7 @@ def test_a_ratio_lies_between_its_quartiles_and_agrees_with_its_times(name):
             if other and row.get("ours_ms") and side.get("ratio"):
                 assert 0.5 < row["ours_ms"] / other / side["ratio"] < 2  # medians of noisy times
                 compared += 1
-    assert compared > 50
+    assert compared > (40 if name == "lengths" else 50)
 
 
 def test_products_of_the_speed_page_are_the_operations_over_the_time():
@@ -367,7 +367,7 @@ def products_of_a_step():
     intensity = [row["operations_per_byte"] for row in record("speed_parts")["products"]]
     assert list(rate.values()) == sorted(rate.values())
     assert rate[512] / rate[1] < intensity[-1] / intensity[0]
-    assert rate[64] > 0.9 * max(rate.values())
+    assert rate[64] > 0.75 * max(rate.values())
 
 
 def additions():
@@ -375,16 +375,84 @@ def additions():
     assert max(us[n] for n in us if n <= 1024) < 1.2 * us[1] and us[65536] > 2 * us[1]
 
 
-def variants_and_the_loop():
-    shown = ([100, 64, 256], [200, 32, 512])
-    rows = [
-        row["against"]
+def training_of_variants(threads=1):
+    """Rows of nn_variants for an LSTM in training: {(variant, H): the sides}."""
+    return {
+        (row["variant"], row["size"][2]): row["against"]
         for row in record("nn_variants")["rows"]
-        if (row["question"], row["layer"], row["threads"]) == ("variant", "LSTM", 1) and row["size"] in shown
-        and row["pass"] == "forward and backward"
-    ]  # fmt: skip
-    assert len(rows) == 12
-    assert all(sides["loop"]["ratio"] < 1 and sides["products"]["ratio"] < 1.5 for sides in rows)
+        if row["question"] == "variant" and row["threads"] == threads
+    }
+
+
+INSIDE = ("recurrent_dropout", "zoneout", "layer_norm", "peephole")
+OUTSIDE = ("weight_drop", "input_dropout")
+
+
+def variants_and_the_loop():
+    rows = training_of_variants()
+    assert len(rows) == 24
+    for sides in [rows[name, H] for name in INSIDE for H in (256, 512)]:
+        assert sides["loop"]["ratio"] < 1 < sides["products"]["ratio"]
+
+
+def parts_of_a_loop():
+    """The share of the products, and of what is neither products nor element-wise."""
+    shares = {}
+    for row in record("loops")["parts"]:
+        products, element_wise = (1 / row["against"][part]["ratio"] for part in ("products", "element-wise"))
+        shares[row["size"][2]] = products, 1 - products - element_wise
+    assert list(shares) == [8, 128, 256, 512]
+    assert shares[8][1] > 0.85
+    for H in (128, 256, 512):
+        assert 1 / 3 < shares[H][0] < 2 / 3 and 0.2 < shares[H][1] < 0.55
+
+
+def lengths_and_packing():
+    rows = [row for row in record("lengths")["rows"] if row["threads"] == 1 and row["size"] != [100, 32, 256]]
+    assert {row["full"] for row in rows} == {0.9, 0.75, 0.5, 0.25, 0.1} and len(rows) == 10
+    for row in rows:
+        ratio = row["against"]["packed"]["ratio"]
+        assert ratio < 1 if row["full"] >= 0.5 else ratio > 1 or row["full"] > 0.1
+
+
+def test_prose_of_the_speed_page_agrees_with_its_records():
+    """What the text between the figures says, with no number from a cell beside it."""
+    rows, loops, parts = training_of_variants(), record("loops"), record("speed_parts")
+    for name in INSIDE:  # far ahead of both; up to more than twice our time
+        assert rows[name, 8]["torch.nn.LSTM"]["ratio"] > 3 > 1 > rows[name, 8]["loop"]["ratio"]
+    assert min(rows[name, 8]["loop"]["ratio"] for name in INSIDE) < 0.5
+    for name in OUTSIDE:  # nothing to win outside; records from before 2026-11-27 lack "by hand"
+        for H in (128, 256, 512):
+            plain = rows[name, H]["torch.nn.LSTM"]["ratio"]
+            assert 0.9 < plain < 1.15
+            assert 0.9 < rows[name, H].get("by hand", {"ratio": plain})["ratio"] < 1.15
+    slower = {row["size"][2]: row["against"]["torch.nn.LSTM"]["ratio"] for row in loops["parts"]}
+    assert slower[8] > 5 and max(slower[H] for H in (256, 512)) < 2.5
+    compiled = {row["size"][2]: row["against"] for row in loops["compiled"]}
+    whole = {H: sides["compile, loop"]["ratio"] for H, sides in compiled.items()}
+    assert max(whole, key=whole.get) == 8 and whole[8] > 1.5  # pays most in small nets
+    for sides in compiled.values():  # what the step wins it may lose again
+        assert sides["compile, step"]["ratio"] < sides["compile, loop"]["ratio"]
+    assert min(sides["compile, step"]["ratio"] for sides in compiled.values()) < 1
+    longer = {row["T"]: row["indexed_ms"] / row["iterated_ms"] for row in parts["indexing"]}
+    assert longer[100] < 1.5 and longer[3000] > 2
+    us = {row["batch"]: row["us"] for row in parts["products"]}
+    assert 1.5 < us[8] / us[1] < 5  # about 3 times, of the answers 8, 3 and 1
+
+
+def test_prose_of_the_speed_page_agrees_with_the_gpus_record():
+    rows = {row["variant"]: row["against"] for row in record("nn_gpu")["rows"]
+            if (row["dtype"], row["pass"]) == ("float32", "forward and backward")}  # fmt: skip
+    assert set(rows) == {*INSIDE, *OUTSIDE}
+    with_both = ("recurrent_dropout", "zoneout", "peephole")
+    for name in with_both:
+        sides = {side: value["ratio"] for side, value in rows[name].items()}
+        assert sides["loop"] < 0.2 and sides["cuDNN"] < 1
+        assert sides["neither"] < sides["no graphs"] < sides["no kernels"] < 1
+    for name in OUTSIDE:
+        assert all(
+            abs(rows[name][side]["ratio"] - 1) < 0.05 for side in ("no graphs", "no kernels", "neither")
+        )
 
 
 def test_closing_compares_equals():
@@ -521,7 +589,9 @@ SENTENCES = {
     "With windows from 5 to 50 steps": text_windows,
     "The product of one step speeds up": products_of_a_step,
     "Up to about a thousand numbers an addition": additions,
-    "Ours (dots) lies near the products alone": variants_and_the_loop,
+    "The layers of rnnlit.nn (dots) take less time": variants_and_the_loop,
+    "With 8 units nearly all of a loop's time": parts_of_a_loop,
+    "Training with lengths= is faster than packing": lengths_and_packing,
 }
 
 

@@ -3,6 +3,7 @@
 import calendar
 import posixpath
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -203,12 +204,13 @@ def _surnames(authors: str) -> list[str]:
 
 
 def odd_entries(bibtex: str) -> list[str]:
-    """Each entry's key is the first author's surname, the year and a word of the title, in small letters."""
+    """Each entry's key is the first author's surname, the year and a word of the title; no accents."""
     wrong = []
     for key, entry in bibliography(bibtex).items():
         words = re.findall(r"[a-z0-9]+", re.sub(r"[-']", "", entry.get("title", "").lower()))
         words += re.findall(r"[a-z0-9]+", entry.get("title", "").lower())
-        surname = re.sub(r"[^a-z]", "", _surnames(entry.get("author", "?"))[0].lower())
+        first = unicodedata.normalize("NFKD", _surnames(entry.get("author", "?"))[0].lower())
+        surname = re.sub(r"[^a-z]", "", first)
         name, year, word = (
             re.fullmatch(r"([a-z]+)(\d{4})([a-z0-9]+)", key) or re.match("()()()", "")
         ).groups()

@@ -1,4 +1,4 @@
-"""Oracles: counts of calls and of torch's products, torch's own layer. Nothing depends on how long it takes."""
+"""Oracles: counts of calls and of torch's products, torch's own layer. No test depends on times."""
 
 import pytest
 import torch
