@@ -39,13 +39,6 @@ NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkp
 WRONG_ON_PURPOSE: dict[str, dict[str, str]] = {}
 
 
-# Bars of `counts` that a page or a chapter does not meet yet. What is met has to leave the list.
-# `python -m tests.book_checks.counts --bars` prints what belongs here.
-PAGES_TO_COME: dict[str, set[str]] = {
-}
-CHAPTERS_TO_COME: dict[str, set[str]] = {}
-
-
 def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
@@ -185,16 +178,16 @@ def test_notebook_defines_only_what_is_wrong_on_purpose(page):
 
 
 def test_page_meets_its_bars(page):
-    name, content = page
+    _, content = page
     missed = counts.page_bars(content)
-    assert missed == PAGES_TO_COME.get(name, set()), "python -m tests.book_checks.counts --lines tells why"
+    assert missed == set(), "python -m tests.book_checks.counts --lines tells why"
 
 
 @pytest.mark.parametrize("stems", counts.chapters([page.removeprefix("book/") for page in CHAPTERS]).items())
 def test_chapter_meets_its_bars(stems):
-    chapter, pages = stems
+    _, pages = stems
     missed = counts.chapter_bars([json.loads(read(ROOT / f"book/{page}.ipynb")) for page in pages])
-    assert missed == CHAPTERS_TO_COME.get(chapter, set())
+    assert missed == set()
 
 
 def test_definitions_are_allowed_on_pages_that_are_there():
