@@ -272,6 +272,24 @@ def dropout_calibration():
     assert too_sure("gal", "mc") < -0.04
 
 
+def test_calibrated_nets_have_the_error_that_the_text_says():
+    """Answers that are right with just the stated probability, drawn bin by bin; the kinds of the table."""
+    rng = np.random.default_rng(0)
+    runs = {
+        (row["kind"], row["p"]): row["runs"] for row in record("dropout_vowels")["rows"] if not row["noise"]
+    }
+    shown = [("none", 0.0), ("zaremba", 0.25), ("zaremba", 0.5), ("gal", 0.25), ("gal_h", 0.5)]
+    shown += [("rnndrop", 0.25), ("semeniuta", 0.5), ("naive_c", 0.5)]
+    errors = []
+    for key in shown:
+        for mode in ("plain", "mc") if key[0] != "none" else ("plain",):
+            n, sure = (np.array([run[mode][k] for run in runs[key]]) for k in ("cases", "confidence"))
+            gaps = np.abs(rng.binomial(n, sure, (200, *n.shape)) - n * sure)  # (200, 5, 10)
+            errors.append(gaps.sum(-1).mean() / 370)
+    assert len(errors) == 15
+    assert [round(100 * error, 1) for error in (min(errors), max(errors))] == [0.5, 3.5]
+
+
 def dropout_length():
     steps = by(record("dropout_length")["rows"], "steps")
     assert list(steps) == [100 * k for k in range(1, 9)] and all(len(rows) == 6 for rows in steps.values())
@@ -580,7 +598,7 @@ SENTENCES = {
     "Two steps of delay buy four fifths": birnn_hmm,
     "At the same rate, masks on the input bring the most": dropout_accuracy,
     "Training with masks brings a net most of the way": dropout_calibration,
-    "Without dropout the net learns nothing more after 100": dropout_length,
+    "Without dropout the accuracy stands still after 100": dropout_length,
     "Sequences of 100 steps, five seeds each": adding_forget_bias,
     "About brackets that opened 41 to 80 steps ago": gru_closing,
     "The plain network is right about brackets": closing_by_distance,

@@ -5,7 +5,7 @@ Each kind has a drawing of its own, so that they stand side by side or one below
 
 from diagram import Canvas, write
 
-PANEL_W, PANEL_H = 380, 244
+PANEL_W, PANEL_H = 380, 232
 PITCH, FIRST, CELL = 112, 66, 62  # steps: distance, middle of the first, width of a cell
 TITLE, EQUATION, OUT, MEMORY, STATE, BOTTOM, INPUT = 26, 48, 64, 114, 158, 178, 224  # heights
 R = 10

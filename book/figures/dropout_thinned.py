@@ -2,7 +2,7 @@
 
 from diagram import Canvas, write
 
-WIDTH, HEIGHT = 380, 412
+WIDTH, HEIGHT = 380, 352
 HIDDEN = 4
 
 
@@ -41,14 +41,14 @@ def draw() -> Canvas:
         "net at test time. Below, the same net three times, as three training examples meet it: in the first "
         "the second hidden unit is dropped, in the second the first and the fourth, in the third the third.",
     )
-    canvas.text(190, 28, "At test time: the whole net", size=15, anchor="middle", bold=True)
-    draw_net(canvas, 190, 116, 1.15, set())
-    canvas.text(190, 232, "In training: a thinned net for each example", size=15, anchor="middle", bold=True)
+    canvas.text(190, 24, "At test time: the whole net", size=15, anchor="middle", bold=True)
+    draw_net(canvas, 190, 102, 1.0, set())
+    canvas.text(190, 198, "In training: a thinned net for each example", size=15, anchor="middle", bold=True)
     for k, dropped in enumerate(({1}, {0, 3}, {2})):
         x = 66 + 124 * k
-        draw_net(canvas, x, 308, 0.62, dropped)
-        canvas.text(x, 374, f"example {k + 1}", size=14, anchor="middle", tone="muted")
-    canvas.text(190, 402, "4 coins give 16 thinned nets, with shared weights.", size=14, anchor="middle")
+        draw_net(canvas, x, 254, 0.62, dropped)
+        canvas.text(x, 318, f"example {k + 1}", size=14, anchor="middle", tone="muted")
+    canvas.text(190, 343, "4 coins give 16 thinned nets, with shared weights.", size=14, anchor="middle")
     return canvas
 
 
