@@ -28,6 +28,7 @@ SHORT = {
     "calibration": "calibrated",
     "candidate cell state": "candidate",
     "candidate hidden state": "candidate",
+    "connectionist temporal classification": "ctc",
     "context vector": "context",
     "convex combination": "mean",
     "dot-product attention": "dot",
@@ -39,10 +40,13 @@ SHORT = {
     "hard attention": "hard",
     "inverted dropout": "inverted",
     "local attention": "local",
+    "multi-head attention": "heads",
     "orthogonal initialisation": "orthogonal",
     "packed sequence": "packed",
     "peephole connection": "peephole",
+    "scaled dot-product attention": "sqrt d",
     "soft attention": "soft",
+    "variational dropout": "variational",
 }
 
 
