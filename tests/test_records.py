@@ -603,7 +603,7 @@ SENTENCES = {
     "About brackets that opened 41 to 80 steps ago": gru_closing,
     "The plain network is right about brackets": closing_by_distance,
     "The network remembers for ten or twenty steps": closing_by_a_plain_network,
-    "From an orthogonal initialization, or the identity": recall,
+    "From an orthogonal initialisation, or the identity": recall,
     "With windows from 5 to 50 steps": text_windows,
     "The product of one step speeds up": products_of_a_step,
     "Up to about a thousand numbers an addition": additions,
