@@ -441,6 +441,6 @@ def test_glossary_is_searched_in_both_languages(visit) -> None:
 def test_errata_quote_the_article_and_show_what_is_so(visit) -> None:
     article = visit("book/errata.html").page.locator(".bd-article")
     assert article.locator("blockquote").count() > 45
-    quoted = article.locator("blockquote", has_text="得到新的细胞状态Ct'").bounding_box()
-    shown = article.locator(".output", has_text="L16  gradient").first
+    quoted = article.locator("blockquote", has_text="得到新的细胞状态Ct").bounding_box()
+    shown = article.locator(".output", has_text="gradient, input 0 to 4 steps back").first
     assert shown.is_visible() and shown.bounding_box()["y"] > quoted["y"]

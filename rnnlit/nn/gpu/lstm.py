@@ -96,7 +96,7 @@ class FusedLSTM(torch.autograd.Function):
         """The gradients of all inputs, by the equations of `ScanLSTM.backward`."""
         a, saved_steps, of_sums = saved(ctx)
         wanted: Any = Inputs(*ctx.needs_input_grad[1:])
-        T, B, H = saved_steps.h.shape
+        T, _, H = saved_steps.h.shape
         gates, h, c, new_c, masked_h, product = saved_steps
         new_c = c if new_c is None else new_c
         da, dc = torch.empty_like(gates), torch.zeros_like(a.c0, dtype=wide(c.dtype)).contiguous()
@@ -107,20 +107,7 @@ class FusedLSTM(torch.autograd.Function):
         masks, vectors = _dense(a)
         given = Step(gates, h, c, new_c, masked_h, product, *masks)
         given = given._replace(da=da, dh=dh_outer, dc=dc_outer, dproduct=dproduct, slope=slope)
-        steps = [*each_step(given, T)]
-        # W_hh^T dproduct of the following step, of which mask_h is too
-        dread = torch.zeros_like(a.h0).contiguous()
-        mask_h, kernel = steps[-1].mask_h, launcher(backward_step, B, H, h.dtype, _normed(a))
-        old_cs = [a.c0.contiguous(), *(s.c for s in steps[:-1])]
-        norms = vectors.gain_h, vectors.gain_c, vectors.shift_c
-        for s, old_c in reversed([*zip(steps, old_cs, strict=True)]):
-            of_h = dc, kept_dh, dread, mask_h, s.dh, s.dc
-            of_step = s.gates, old_c, s.new_c, s.mask_g, s.keep_h, s.keep_c, vectors.peephole
-            kernel(s.da, *of_h, *of_step, s.product, s.dproduct, s.slope, *norms)
-            torch.mm(s.dproduct, a.weight_hh, out=dread)
-            mask_h = s.mask_h
-        dh = dread if mask_h is None else dread * mask_h
-        dh = dh if kept_dh is None else dh + kept_dh
+        dh = _backward_steps(a, given, vectors, dc, kept_dh)
         wanted_sums = wanted.x, wanted.weight_ih, wanted.bias, wanted.gain_x
         sums = SumsGradient(a.x, a.weight_ih, a.bias, [(0, T)], wanted_sums, of_sums, a.gain_x, (4 * H,))
         sums.add(da, 0, T)
@@ -152,6 +139,25 @@ class Vectors(NamedTuple):
     shift_h: Tensor | None
     gain_c: Tensor | None
     shift_c: Tensor | None
+
+
+def _backward_steps(a: Inputs, given: Step, vectors: Vectors, dc: Tensor, kept_dh: Tensor | None) -> Tensor:
+    """Fill da, dproduct and slope of all steps, from the last to the first; return the gradient of h_0."""
+    (T, B, H), dtype = given.h.shape, given.h.dtype
+    steps = [*each_step(given, T)]
+    # W_hh^T dproduct of the following step, of which mask_h is too
+    dread = torch.zeros_like(a.h0).contiguous()
+    mask_h, kernel = steps[-1].mask_h, launcher(backward_step, B, H, dtype, _normed(a))
+    old_cs = [a.c0.contiguous(), *(s.c for s in steps[:-1])]
+    norms = vectors.gain_h, vectors.gain_c, vectors.shift_c
+    for s, old_c in reversed([*zip(steps, old_cs, strict=True)]):
+        of_h = dc, kept_dh, dread, mask_h, s.dh, s.dc
+        of_step = s.gates, old_c, s.new_c, s.mask_g, s.keep_h, s.keep_c, vectors.peephole
+        kernel(s.da, *of_h, *of_step, s.product, s.dproduct, s.slope, *norms)
+        torch.mm(s.dproduct, a.weight_hh, out=dread)
+        mask_h = s.mask_h
+    dh = dread if mask_h is None else dread * mask_h
+    return dh if kept_dh is None else dh + kept_dh
 
 
 def _dense(a: Inputs) -> tuple[Masks, Vectors]:
