@@ -28,29 +28,16 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 from adding import BATCH, EVERY, FRESH, HIDDEN
+from adding_early import LENGTH, anywhere, first_half
 from machine import describe
 
 from rnnlit import gru, lstm
-from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools import probes
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
 RESULT = pathlib.Path(__file__).parent / "results" / "gru_start.json"
-LENGTH = 100
-
-
-def anywhere(B, rng):
-    return adding(LENGTH, B, rng)
-
-
-def first_half(B, rng):
-    """The same task over half the length, and then as many steps of noise without a flag."""
-    x, y = adding(LENGTH // 2, B, rng)
-    noise = np.zeros_like(x)
-    noise[:, :, 0] = rng.random(noise.shape[:2], noise.dtype)
-    return np.concatenate([x, noise]), y
 
 
 def zero(rng):

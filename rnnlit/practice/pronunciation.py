@@ -183,7 +183,7 @@ def read(
     with torch.no_grad():
         for k in range(0, len(words), 1000):
             source, lengths = tokens.pad([letters.encode(word) for word in words[k : k + 1000]])
-            with _evaluating(ensemble.models):
+            with evaluating(torch.nn.ModuleList(ensemble.models)):
                 best = ensemble.n_best(source, lengths, beam=max(beam, n))
             found += [[tuple(map(str, phonemes.decode(h.tokens))) for h in one[:n]] for one in best]
     return found
@@ -200,20 +200,6 @@ def check_word(word: Any) -> str:
     if len(word) > 40:
         raise ValueError(f"word: expected at most 40 letters, got {len(word)}")
     return word
-
-
-class _evaluating:
-    """`evaluating` for several modules."""
-
-    def __init__(self, models: Sequence[torch.nn.Module]) -> None:
-        self.whole = torch.nn.ModuleList(models)
-
-    def __enter__(self) -> None:
-        self.context = evaluating(self.whole)
-        self.context.__enter__()
-
-    def __exit__(self, *what: Any) -> None:
-        self.context.__exit__(*what)
 
 
 def score(found: Sequence[Phonemes], words: Sequence[str]) -> Score:
