@@ -24,11 +24,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 from adding import BATCH, EVERY, FRESH, HIDDEN
-from machine import describe
 
 from rnnlit import lstm
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 

@@ -15,11 +15,11 @@ import pathlib
 
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit import lstm_article_torch as article
 from rnnlit import nn
 from rnnlit.tasks.data import adding
+from rnnlit.tools.machine import describe
 
 RESULT = pathlib.Path(__file__).parent / "results" / "article_lstm.json"
 HIDDEN, BATCH, FRESH = 16, 50, 2560

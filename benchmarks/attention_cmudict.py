@@ -25,10 +25,10 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit.nn.seq2seq import EncoderDecoder
 from rnnlit.tasks import spelling, tokens
+from rnnlit.tools.machine import describe
 from rnnlit.tools.train_torch import make_step
 
 RESULT = pathlib.Path(__file__).parent / "results" / "attention_cmudict.json"

@@ -29,11 +29,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit.nn.seq2seq import EncoderDecoder
 from rnnlit.tasks.tokens import exact_match, token_error_rate
 from rnnlit.tasks.translation import ENGLISH, FRENCH, sentences, word_for_word
+from rnnlit.tools.machine import describe
 from rnnlit.tools.train import fit
 from rnnlit.tools.train_torch import make_step
 

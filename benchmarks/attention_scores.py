@@ -24,11 +24,11 @@ import time
 from attention_length import BATCH, EVERY, HIDDEN, build, quality, size_of, train  # isort: skip
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit.nn.seq2seq import EncoderDecoder
 from rnnlit.tasks.tokens import STOP
 from rnnlit.tasks.translation import ENGLISH, sentences, word_for_word
+from rnnlit.tools.machine import describe
 
 RESULT = pathlib.Path(__file__).parent / "results" / "attention_scores.json"
 LONGEST, BEYOND, FRESH, D = 15, 20, 50, 3

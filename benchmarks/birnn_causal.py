@@ -25,11 +25,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 from birnn_hmm import BATCH, EMBEDDING, MODEL, RATE
-from machine import describe
 
 from rnnlit import nn
 from rnnlit.tasks import hmm, tagger_torch
 from rnnlit.tools import train, train_torch
+from rnnlit.tools.machine import describe
 
 RESULT = pathlib.Path(__file__).parent / "results" / "birnn_causal.json"
 T, PREFIX, TEST, UNITS = 20, 10, 2000, 16

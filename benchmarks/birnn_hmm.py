@@ -31,12 +31,12 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit import nn
 from rnnlit.nn.bidirectional import Article
 from rnnlit.tasks import hmm, tagger_torch
 from rnnlit.tools import train, train_torch
+from rnnlit.tools.machine import describe
 
 RESULT = pathlib.Path(__file__).parent / "results" / "birnn_hmm.json"
 T, BATCH, EMBEDDING, RATE = 10, 64, 8, 1e-2

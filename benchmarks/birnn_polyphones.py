@@ -27,11 +27,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit import nn
 from rnnlit.tasks import polyphones, tagger_torch
 from rnnlit.tools import train, train_torch
+from rnnlit.tools.machine import describe
 
 RESULT = pathlib.Path(__file__).parent / "results" / "birnn_polyphones.json"
 EMBEDDING, DROPOUT, RATE, BATCH = 64, 0.4, 3e-3, 128

@@ -28,12 +28,12 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import gru, lstm, rnn
 from rnnlit.tasks import closing
 from rnnlit.tasks.characters import one_hot
 from rnnlit.tools import layers
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
 RESULT = pathlib.Path(__file__).parent / "results" / "closing.json"

@@ -27,12 +27,12 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 from adding import EVERY, FRESH, HIDDEN
-from machine import describe
 
 from rnnlit import dropout_lstm
 from rnnlit.dropout_lstm import KINDS, Dropped
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 

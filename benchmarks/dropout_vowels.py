@@ -25,7 +25,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import dropout_lstm
 from rnnlit.dropout import mc_dropout
@@ -34,6 +33,7 @@ from rnnlit.tasks.data import japanese_vowels, standardise
 from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.calibration import expected_calibration_error, reliability
 from rnnlit.tools.layers import softmax_cross_entropy
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 

@@ -23,9 +23,9 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 from adding import EVERY, HIDDEN, train
-from machine import describe
 
 from rnnlit import gru, lstm, rnn
+from rnnlit.tools.machine import describe
 
 RESULT = pathlib.Path(__file__).parent / "results" / "gru_adding.json"
 LENGTH = 60

@@ -25,13 +25,13 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import gru, lstm
 from rnnlit.tasks import closing
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools import layers, probes
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 from rnnlit.tools.train import fit
 

@@ -29,11 +29,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 from adding import BATCH, EVERY, FRESH, HIDDEN
 from adding_early import LENGTH, anywhere, first_half
-from machine import describe
 
 from rnnlit import gru, lstm
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools import probes
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 

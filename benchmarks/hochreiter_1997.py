@@ -28,11 +28,11 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import lstm, lstm_1997
 from rnnlit.tasks import data
 from rnnlit.tools import layers, weights
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
 RESULTS = Path(__file__).resolve().parent / "results"

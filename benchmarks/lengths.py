@@ -23,12 +23,12 @@ import pathlib
 from collections.abc import Callable
 
 import torch
-from machine import describe
 from nn_variants import compare
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnlit import nn
+from rnnlit.tools.machine import describe
 
 SIZES = [(60, 64, 128), (100, 32, 256), (100, 64, 256)]  # T, B, H; as many inputs as H
 FULL = [0.9, 0.75, 0.5, 0.25, 0.1]

@@ -33,13 +33,13 @@ from collections.abc import Callable
 os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
 
 import torch
-from machine import describe
 from nn_variants import compare, passes
 from torch import Tensor
 from torch.nn.functional import linear
 
 from rnnlit import nn
 from rnnlit.pages import timing_torch
+from rnnlit.tools.machine import describe
 
 SIZES = [(100, 1, 8), (100, 32, 128), (100, 64, 256), (200, 32, 512)]  # T, B, H; as many inputs as H
 SHORT = [

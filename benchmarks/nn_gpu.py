@@ -39,7 +39,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe
 from nn_variants import VARIANTS, loop, passes
 from torch.nn.functional import layer_norm, linear
 
@@ -49,6 +48,7 @@ from rnnlit.nn.gpu import graph
 from rnnlit.nn.gpu.dispatch import TRITON, tried
 from rnnlit.nn.gpu.graph import GRAPHS
 from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
+from rnnlit.tools.machine import describe
 
 SIZE, SMALL = (256, 64, 512), (9, 3, 20)  # T, B, H; as many inputs as H
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -24,10 +24,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from machine import describe
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnlit import nn
+from rnnlit.tools.machine import describe
 
 SIZES = [(20, 1, 8, 8), (100, 32, 128, 128), (100, 64, 256, 256), (200, 32, 512, 512)]
 QUESTIONS = ["plain", "lengths", "states"]

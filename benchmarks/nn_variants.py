@@ -40,13 +40,13 @@ from importlib.util import find_spec
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import torch
-from machine import describe
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
 from rnnlit import nn
 from rnnlit.nn.scan.products import Product, WeightGradient
 from rnnlit.nn.scan.steps import blocks_of
+from rnnlit.tools.machine import describe
 
 SIZES = [(100, 1, 8), (100, 32, 128), (100, 64, 256), (200, 32, 512)]  # T, B, H; as many inputs as H
 STEPS = [64, 128, 256, 512, 1024, 2048, 4096, 8192]

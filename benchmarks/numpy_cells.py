@@ -32,9 +32,9 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import birnn, gru, lstm, lstm_in_place, rnn
+from rnnlit.tools.machine import describe
 
 SIZES = [(100, 32, 128, 128), (100, 64, 256, 256), (200, 32, 512, 512)]
 CELLS = {"rnn": rnn, "lstm": lstm, "lstm_in_place": lstm_in_place, "gru": gru}

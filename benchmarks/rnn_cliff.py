@@ -22,9 +22,9 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import rnn
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import SGD, clip_by_norm
 
 RESULT = pathlib.Path(__file__).parent / "results" / "rnn_cliff.json"

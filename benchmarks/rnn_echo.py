@@ -24,10 +24,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import rnn
 from rnnlit.tools import layers
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
 RESULT = pathlib.Path(__file__).parent / "results" / "rnn_echo.json"

@@ -27,11 +27,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from machine import describe
 
 from rnnlit import nn, rnn
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 

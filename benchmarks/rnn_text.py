@@ -23,11 +23,11 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
-from machine import describe
 
 from rnnlit import rnn
 from rnnlit.tasks.characters import encode, help_texts, ngram_perplexity, one_hot, streams
 from rnnlit.tools import layers
+from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
 RESULT = pathlib.Path(__file__).parent / "results" / "rnn_text.json"

@@ -24,10 +24,10 @@ import time
 from collections.abc import Callable, Iterable
 
 import torch
-from machine import describe
 from torch import Tensor
 
 from rnnlit.nn.scan.steps import tanh
+from rnnlit.tools.machine import describe
 
 H, T = 256, 100
 RESULTS = pathlib.Path(__file__).parent / "results" / "speed_parts.json"

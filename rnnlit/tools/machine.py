@@ -1,9 +1,12 @@
 """What a measured number depends on: the processor, the libraries and the day.
 
-Every file under `benchmarks/results/` holds such a record. It names neither the host, nor a user, nor a path.
+Every record of a measurement or of a full run holds such a description. It names neither the host, nor a
+user, nor a path.
 
-    python benchmarks/machine.py        prints the record of this machine
+    python -m rnnlit.tools.machine        prints the description of this machine
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -11,20 +14,23 @@ import platform
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-PACKAGES = ("numpy", "torch", "triton", "torchrecurrent", "keras", "scipy", "safetensors")
+PACKAGES = ("numpy", "torch", "triton", "torchrecurrent", "keras", "scipy", "safetensors", "sacrebleu")
 
 
-def describe() -> dict:
+def describe(gpu: str | None = None) -> dict[str, Any]:
     """Describe this machine and the versions in use, in plain values that JSON can hold.
 
+    `gpu` is the name of the one that did the work, as `torch.cuda.get_device_name` gives it.
+
     Keys: `date` (UTC, YYYY-MM-DD), `cpu` (model name), `cores` (those this process may use), `memory_gib`,
-    `system`, `python`, `blas` (the one NumPy was built with), `blas_threads` (None where nothing tells) and
-    `packages` (name -> version, installed ones only).
+    `system`, `python`, `blas` (the one NumPy was built with), `blas_threads` (None where nothing tells),
+    `packages` (name -> version, installed ones only) and, where one is named, `gpu`.
     """
-    return {
+    return ({} if gpu is None else {"gpu": gpu}) | {
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": _cpu_model(),
         "cores": _usable_cores(),
@@ -68,7 +74,7 @@ def _blas() -> str:
 
 def _blas_threads() -> int | None:
     try:
-        from threadpoolctl import threadpool_info
+        from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
     except ImportError:
         for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
             if os.environ.get(name, "").isdigit():

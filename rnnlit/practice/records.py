@@ -1,0 +1,76 @@
+"""The records of the full runs: what came out, of which command, on which machine, and what others published.
+
+    python -m rnnlit.practice.records counting one.json two.json
+
+gathers the files that runs with `--record` have written into the one that stands in the package. A record is a
+dictionary with `runs`; each run holds what its module writes, `command` and `machine` among it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rnnlit.tools.machine import describe
+
+HERE = Path(__file__).parent / "records"
+
+
+class Beside(NamedTuple):
+    """A result of ours beside a published one: a row of the table that gathers them."""
+
+    what: str  # the task, the measure and its unit: "pronunciation, words wrong, %"
+    ours: str
+    theirs: str
+    work: str  # the key in book/references.bib
+    differs: str  # how the two settings differ
+
+
+def load(name: str) -> dict[str, Any]:
+    """The record of a module's full runs. ValueError: there is none."""
+    path = files("rnnlit").joinpath("practice", "records", f"{name}.json")
+    if not path.is_file():
+        known = sorted(one.stem for one in HERE.glob("*.json"))
+        raise ValueError(f"name: expected one of {', '.join(known)}, got {name!r}")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def stamp(module: str, arguments: Sequence[str] | None = None, gpu: str | None = None) -> dict[str, Any]:
+    """The command, as one types it, and the machine: what every run says of itself.
+
+    `arguments` are those of the command line, `sys.argv` if None. Paths are left out.
+    """
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    files = {k for k, one in enumerate(typed) if "/" in one}
+    files |= {k - 1 for k in files if k and typed[k - 1].startswith("-")}  # the option that a path belongs to
+    shown = [one for k, one in enumerate(typed) if k not in files]
+    return {"command": " ".join(["python -m", module, *shown]), "machine": describe(gpu)}
+
+
+def gather(name: str, paths: Sequence[Path]) -> Path:
+    """Write the runs of several files into the package's record, in the order given."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    written = HERE / f"{name}.json"
+    written.parent.mkdir(exist_ok=True)
+    written.write_text(json.dumps({"runs": runs}, indent=1) + "\n", encoding="utf-8")
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Gather what the command line names."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", help="of the module of rnnlit.practice")
+    parser.add_argument("paths", type=Path, nargs="+", help="what runs with --record have written")
+    options = parser.parse_args(arguments)
+    gather(options.name, options.paths)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The records of the full runs: gathered, found, and each sound in itself."""
+
+import json
+import math
+import re
+
+import pytest
+
+from rnnlit.practice import records
+
+NAMES = sorted(path.stem for path in records.HERE.glob("*.json"))
+
+
+def numbers(value):
+    """Each number of a record."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from numbers(part)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def test_runs_are_gathered_in_order_and_found_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "HERE", tmp_path / "records")
+    paths = [tmp_path / "one.json", tmp_path / "two.json"]
+    for k, path in enumerate(paths):
+        path.write_text(json.dumps({"seed": 5 - k}))
+    records.main(["counting", *map(str, paths)])
+    written = json.loads((tmp_path / "records" / "counting.json").read_text())
+    assert written == {"runs": [{"seed": 5}, {"seed": 4}]}
+
+
+def test_an_unknown_record_is_named():
+    with pytest.raises(ValueError, match=r"name: expected one of .*, got 'weather'"):
+        records.load("weather")
+
+
+def test_a_run_says_its_command_without_a_path():
+    typed = ["--seed", "3", "--record", "/somewhere/out.json"]
+    stamp = records.stamp("rnnlit.practice.counting", typed, gpu="a GPU")
+    assert stamp["command"] == "python -m rnnlit.practice.counting --seed 3"
+    assert stamp["machine"]["gpu"] == "a GPU" and stamp["machine"]["packages"]["numpy"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_run_of_a_record_says_how_and_where_it_was_made(name):
+    runs = records.load(name)["runs"]
+    assert runs
+    for run in runs:
+        assert re.match(rf"python -m rnnlit\.practice\.{name}( |$)", run["command"])
+        assert "/" not in run["command"]
+        assert {"date", "cpu", "cores", "system", "python", "packages"} <= set(run["machine"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["machine"]["date"])
+        assert all(math.isfinite(number) for number in numbers(run))
