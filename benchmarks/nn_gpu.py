@@ -293,6 +293,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
     rows, size = [], SMALL if args.quick else SIZE
     left = [(named, name, back) for named in DTYPES for name in VARIANTS for back in (True, False)]
     end, longest = args.started + args.within, args.seconds
+    memory_of_graphs(args.device)  # those of the checks would keep the place from the first row's
     while left:
         named, name, backward = left.pop(0)
         # half of what is left for a row: warming up and the last round take their time too

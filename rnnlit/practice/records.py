@@ -2,8 +2,8 @@
 
     python -m rnnlit.practice.records counting one.json two.json
 
-gathers the files that runs with `--record` have written into the one that stands in the package. A record is a
-dictionary with `runs`; each run holds what its module writes, `command` and `machine` among it.
+gathers the files that runs with `--record` have written into the one that stands in the package. A record is
+a dictionary with `runs`; each run holds what its module writes, `command` and `machine` among it.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ def afresh(monkeypatch):
     monkeypatch.setattr(GRAPHS, "on", True)
     monkeypatch.setattr(TRITON, "on", True)
     monkeypatch.setattr(dispatch, "tried", {})
+    graph.clear()
     yield
     graph.clear()
 
