@@ -6,7 +6,7 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site test interop gpu notebooks lint wheel constraints speed clean distclean
+.PHONY: help book site test interop gpu notebooks lint wheel lab constraints speed clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +43,12 @@ lint: $(STAMP) ## ruff on code and notebooks, its format on code, mypy on the pa
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-wheel: $(STAMP) ## build the wheel of rnnlit into dist/
-	@$(PY) -m pip wheel . --no-deps --no-build-isolation --wheel-dir dist
+lab: $(STAMP) ## open the notebooks in JupyterLab (installs it)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-lab.txt
+	@exec $(PY) -m jupyterlab book
+
+wheel: $(STAMP) ## build a wheel and an sdist of rnnlit into dist/
+	@$(PY) -m build --no-isolation --outdir dist .
 	@rm -rf build
 
 constraints: $(STAMP) ## write constraints.txt from what is installed (after a change of requirements.txt)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import sys
+import tarfile
 import tomllib
 import zipfile
 from email.parser import Parser
@@ -332,7 +333,7 @@ def test_workflow_names_what_it_runs(path):
         assert job["timeout-minutes"] <= 60
         for step in job["steps"]:
             assert ("uses" in step) != ("run" in step)
-            assert re.fullmatch(r"[\w.-]+/[\w.-]+@v\d+", step.get("uses", "a/b@v1")), (
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@v\d+(\.\d+)*", step.get("uses", "a/b@v1")), (
                 "an action without a version"
             )
             assert [script for script in scripts_of(step) if not (ROOT / script).exists()] == []
@@ -423,6 +424,26 @@ def test_wheel_holds_the_package_and_its_data(wheel):
     ours = {path.relative_to(ROOT).as_posix() for path in sources}
     assert {name for name in names if ".dist-info/" not in name} == ours
     assert {"rnnlit/py.typed", "rnnlit/data/japanese_vowels.npz", "rnnlit/tools/checks.py"} <= ours
+
+
+def test_sdist_holds_what_a_wheel_is_made_of(tmp_path):
+    copy = tmp_path / "copy"
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-CONTENT"):
+        copy.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+    shutil.copytree(ROOT / "rnnlit", copy / "rnnlit", ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--no-isolation", "--sdist", "--outdir", str(tmp_path)]
+    answer = run([sys.executable, "-m", "build", *options, str(copy)])
+    assert answer.returncode == 0, answer.stderr
+    (path,) = tmp_path.glob("rnnlit-*.tar.gz")
+    with tarfile.open(path) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    wanted = {
+        source.relative_to(ROOT).as_posix()
+        for source in (ROOT / "rnnlit").rglob("*")
+        if source.is_file() and "__pycache__" not in source.parts and source.name != "ruff.toml"
+    }
+    assert wanted | {"README.md", "LICENSE", "LICENSE-CONTENT", "pyproject.toml"} <= names
 
 
 def test_wheel_runs_anywhere_and_says_what_it_needs(wheel):
