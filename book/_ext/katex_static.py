@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from lean_formulas import lean
 from py_mini_racer import MiniRacer
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -37,6 +38,8 @@ NUMBERED = re.compile(r"\\(begin|end)\{(align|alignat|equation|gather)\}")
 # The TeX source that KaTeX keeps beside its MathML: nothing on the site reads it, and it would stand in
 # search results.
 ANNOTATION = re.compile(r"<annotation\b.*?</annotation>", re.DOTALL)
+# Two elements around all of a formula, which mean nothing once the source is gone: <math> is a row itself.
+WRAPPED = re.compile(r"<semantics><mrow>(.*)</mrow></semantics>", re.DOTALL)
 
 
 @cache
@@ -61,7 +64,7 @@ def render(node: nodes.Element, display: bool, macros: dict[str, str]) -> str:
     options = {"displayMode": display, "throwOnError": True, "strict": "error", "macros": macros}
     result = dict(engine().call("render", prepare(node.astext(), display), options))
     if "html" in result:
-        return ANNOTATION.sub("", result["html"])
+        return lean(WRAPPED.sub(r"\1", ANNOTATION.sub("", result["html"])))
     logger.warning("KaTeX: %s", result["error"], location=node, type="katex")
     return f"<code>{html.escape(node.astext())}</code>"
 
