@@ -56,7 +56,7 @@ constraints: $(STAMP) ## write constraints.txt from what is installed (after a c
 	@mv .constraints.tmp constraints.txt
 
 clean: ## remove what was built: site, wheels, caches
-	@rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf _build book/api build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment as well

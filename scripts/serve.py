@@ -4,6 +4,7 @@ python scripts/serve.py [folder] [--port PORT]        the default port is a free
 """
 
 import argparse
+import re
 import signal
 import sys
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 HOST = "127.0.0.1"
+POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -31,12 +33,26 @@ class Handler(SimpleHTTPRequestHandler):
     }
 
     def end_headers(self) -> None:
-        """Have the browser ask again each time: the page may have been rebuilt."""
+        """Have the browser ask again each time: a page may have been rebuilt. Its policy is a header too."""
         self.send_header("Cache-Control", "no-cache")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        if policy := policy_of(Path(self.translate_path(self.path))):
+            self.send_header("Content-Security-Policy", f"{policy}; frame-ancestors 'none'")
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing about requests."""
+
+
+def policy_of(path: Path) -> str:
+    """Return what a page says that it may load and run; nothing for what is no page, or says nothing."""
+    if path.is_dir():
+        path /= "index.html"
+    if path.suffix != ".html" or not path.is_file():
+        return ""
+    with path.open(encoding="utf-8", errors="replace") as page:
+        found = POLICY.search(page.read(4096))
+    return found[1] if found else ""
 
 
 def make_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:

@@ -62,6 +62,19 @@ def test_server_names_types(address, path, kind):
         assert answer.headers["Cache-Control"] == "no-cache"
 
 
+def test_server_sends_a_page_s_policy_as_a_header(site, address):
+    policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'self\'" />'
+    (site / "b.html").write_text(f'<meta charset="utf-8" />{policy}', encoding="utf-8")
+    (site / "c.html").write_text("x" * 5000 + policy, encoding="utf-8")  # a page that shows one
+    found = {}
+    for name in ("a.js", "b.html", "c.html", "index.html", ""):
+        with urllib.request.urlopen(f"{address}/{name}", timeout=LIMIT) as answer:
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            found[name] = answer.headers["Content-Security-Policy"]
+    assert found.pop("b.html") == "default-src 'self'; frame-ancestors 'none'"
+    assert set(found.values()) == {None}
+
+
 def test_server_stays_inside_its_folder(address):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(address + "/../" + Path(__file__).name, timeout=LIMIT)

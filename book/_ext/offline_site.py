@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 SITE_STAMP = ".site-stamp"
+FINISHED = '<meta http-equiv="Content-Security-Policy"'  # light_pages, which comes next, writes it
 
 REMOVED = [
     r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>",
@@ -64,9 +64,11 @@ def with_mode(page: str) -> str:
 
 
 def drop_old_sources(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Delete the pages of source code: viewcode renews one with its module, not with the page it links to."""
-    if docnames:
-        shutil.rmtree(Path(app.outdir, "_modules"), ignore_errors=True)
+    """Delete source code's pages that link to a page read anew: viewcode renews one with its module alone."""
+    for name in docnames:
+        module = name.removeprefix("book/api/").replace(".", "/")
+        for path in (f"{module}.html", f"{module}/__init__.html"):
+            Path(app.outdir, "_modules", "rnnlit", path).unlink(missing_ok=True)
 
 
 def finish_pages(app: Sphinx, exception: Exception | None) -> None:
@@ -76,6 +78,8 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
     site = Path(app.outdir)
     for path in site.rglob("*.html"):
         before = path.read_text(encoding="utf-8")
+        if FINISHED in before:
+            continue
         after = with_mode(with_deferred_scripts(without_third_parties(before)))
         if after != before:
             path.write_text(after, encoding="utf-8")

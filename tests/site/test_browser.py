@@ -67,6 +67,7 @@ NUMBERS_OVER_FORMULAS = """() => [...document.querySelectorAll('div.math > .eqno
     number.parentElement.querySelector('.katex-display').getBoundingClientRect().right
         > number.getBoundingClientRect().left + 1).map(number => number.textContent)"""
 BAD_PICTURES = """() => [...document.images]
+    .filter(i => i.loading !== 'lazy' || i.checkVisibility())
     .filter(i => !i.complete || !i.naturalWidth || !(i.alt || i.matches('.logo__image')))
     .map(i => i.src)"""
 # Relative luminance and contrast as WCAG 2.1 defines them. `over` lays a colour with alpha on another.
@@ -190,6 +191,11 @@ def all_pages(site: Path) -> list[str]:
     return [path for path in paths if not path.startswith("_static/") and path != "index.html"]
 
 
+def is_chapter(path: str) -> bool:
+    """Tell whether a page is one of the book, and not of the package's reference."""
+    return path.startswith("book/") and not path.startswith("book/api/")
+
+
 def faults(page) -> list[str]:
     """Return what is wrong with a page as it is shown now."""
     return [
@@ -219,14 +225,14 @@ def wrong_on(paths: list[str], visited: Visit, *ways: tuple[dict[str, int], str]
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_every_page_of_the_book(window, site: Path, address: str, size: dict[str, int]) -> None:
-    pages = [path for path in all_pages(site) if path.startswith("book/")]
+    pages = [path for path in all_pages(site) if is_chapter(path)]
     visited = Visit(window(size).new_page(), address)
     assert wrong_on(pages, visited, *((size, mode) for mode in MODES)) == {}
 
 
 def test_every_other_page(window, site: Path, address: str) -> None:
-    """The modules' sources, the indices and the search: many, and alike, so they are shown in two ways."""
-    pages = [path for path in all_pages(site) if not path.startswith("book/")]
+    """The modules' pages and sources, the indices, the search: many, and alike, so shown in two ways."""
+    pages = [path for path in all_pages(site) if not is_chapter(path)]
     visited = Visit(window().new_page(), address)
     assert wrong_on(pages, visited, (DESKTOP, "light"), (PHONE, "dark")) == {}
 
@@ -338,7 +344,7 @@ def test_colours_of_drawings_stand_out(visit, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "path", ["book/lstm.html", "book/api.html", "book/intro.html", "book/bibliography.html"]
+    "path", ["book/lstm.html", "book/api/nn.lstm.html", "book/intro.html", "book/bibliography.html"]
 )
 def test_every_letter_can_be_read(visit, path: str, mode: str) -> None:
     """Text and code of a page, each on its own ground; signs that hide until a pointer comes near aside."""
