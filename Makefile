@@ -6,7 +6,7 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site test interop gpu notebooks lint wheel lab constraints speed clean distclean
+.PHONY: help book site test interop gpu notebooks lint wheel lab constraints lock speed clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,11 @@ lab: $(STAMP) ## open the notebooks in JupyterLab (installs it)
 wheel: $(STAMP) ## build a wheel and an sdist of rnnlit into dist/
 	@$(PY) -m build --no-isolation --outdir dist .
 	@rm -rf build
+
+lock: $(STAMP) ## write requirements.lock: the hashes of all pins' files (installs uv; after make constraints)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(PY) scripts/constraints.py --lock > .lock.tmp
+	@mv .lock.tmp requirements.lock
 
 constraints: $(STAMP) ## write constraints.txt from what is installed (after a change of requirements.txt)
 	@$(PY) scripts/constraints.py > .constraints.tmp

@@ -81,6 +81,18 @@ def test_constraints_pin_what_is_needed_in_turn_and_nothing_else():
     assert {"jinja2", "pyzmq", "sympy"} <= set(constraints)
 
 
+def test_the_lock_has_the_hashes_of_every_pin_but_torch_s():
+    pinned = {**pins("requirements.txt"), **pins("constraints.txt")}
+    assert pinned.pop("torch")
+    entries = re.split(r"^(?=[a-zA-Z0-9])", read("requirements.lock"), flags=re.M)[1:]
+    found = {canonical(entry.partition("==")[0]): entry.partition("==")[2] for entry in entries}
+    assert {name: text.split()[0] for name, text in found.items()} == pinned, "make lock writes it anew"
+    for name, text in found.items():
+        hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})\b", text)
+        assert hashes and len(hashes) == text.count("--hash"), name
+    assert "index" not in read("requirements.lock") and "://" not in read("requirements.lock")
+
+
 def test_requirements_cover_the_extras():
     named = {
         canonical(re.match(r"[\w.-]+", line)[0])
