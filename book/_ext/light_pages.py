@@ -58,7 +58,7 @@ WORKS_ON = {
     "language_data.js": r'id="search-results"',
     "searchindex.js": r'id="search-results"',
     "searchtools.js": r'id="search-results"',
-    "togglebutton.js": r'class="(?:[^"]* )?(?:toggle|admonition [^"]*dropdown)[ "]',
+    "togglebutton.js": r'class="(?:[^"]* )?toggle[ "]|class="(?=[^"]*\badmonition\b)[^"]*\bdropdown\b',
 }
 CLICKS = {"toggleFullScreen()": "fullscreen", "window.print()": "print"}
 # The theme measures each box of a page at its start, to learn which can be scrolled: a whole layout of a long

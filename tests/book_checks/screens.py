@@ -91,7 +91,8 @@ def _measure(browser: Any, page: Path) -> Screens:
     for viewport in (DESKTOP, PHONE):
         tab = browser.new_page(viewport=viewport)
         tab.goto(page.as_uri())
-        tab.add_style_tag(content="* { content-visibility: visible !important }")  # far sections count as well
+        # Sections that are far from the window count as well.
+        tab.add_style_tag(content="* { content-visibility: visible !important }")
         tab.evaluate("document.fonts.ready")
         heights, sideways, columns = (tab.evaluate(script) for script in (HEIGHTS, SIDEWAYS, COLUMNS))
         height = tab.evaluate("document.querySelector('article.bd-article').getBoundingClientRect().height")

@@ -1,5 +1,7 @@
 """The site in a real browser: every page, at two widths, in light and in dark.
 
+The pages' policy holds here too: `wait_for_function` is refused, for it waits by `eval`; wait for a selector.
+
 The browser is the system's Chromium. Where there is none the tests skip; with CI=true they fail instead.
 """
 
@@ -217,7 +219,7 @@ def wrong_on(paths: list[str], visited: Visit, *ways: tuple[dict[str, int], str]
         for size, mode in ways:
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=mode)
-            page.wait_for_function(f"document.documentElement.dataset.theme === '{mode}'")
+            page.wait_for_selector(f"html[data-theme={mode}]", state="attached")
             wrong += [f"{size['width']} wide, {mode}: {fault}" for fault in faults(page)]
         found[path] = visited.complaints + wrong
     return {path: wrong for path, wrong in found.items() if wrong}
@@ -268,9 +270,7 @@ def test_search_finds_a_word(visit) -> None:
         "#search-results li a", "links => links.map(a => a.getAttribute('href'))"
     )
     assert any(target.startswith("book/lstm.html") for target in targets), targets
-    page.wait_for_function(
-        "document.querySelector('#search-results li p, #search-results li .context') !== null"
-    )
+    page.wait_for_selector("#search-results li p, #search-results li .context", state="attached")
     assert raw_tex(page.evaluate(VISIBLE_TEXT)) == []
     assert opened.complaints == []
 

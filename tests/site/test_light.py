@@ -356,7 +356,7 @@ def test_the_buttons_of_the_header_work(visit) -> None:
     page.eval_on_selector("[data-rl-click=print]", "button => button.click()")
     assert page.evaluate("window.printed")
     page.locator("[data-rl-click=fullscreen]:visible").first.click()
-    page.wait_for_function("document.fullscreenElement !== null")
+    page.wait_for_selector(":fullscreen", state="attached")
     assert opened.complaints == []
 
 
