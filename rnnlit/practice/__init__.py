@@ -1,1 +1,28 @@
-"""Applications: data, model and training of each, as a script that runs in one process or in many (torch)."""
+"""Applications: data, model and training of each, as a script that runs in one process or in many (torch).
+
+What a user calls stands here by its name, and is imported when it is first asked for:
+
+    from rnnlit.practice import pronounce
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnlit.practice.pronunciation import pronounce
+
+HELPERS = {"pronounce": "pronunciation"}  # by name, the module that has it
+__all__ = ["pronounce"]
+
+
+def __getattr__(name: str) -> Any:
+    """A helper, from its module. AttributeError: there is none of this name."""
+    if name not in HELPERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HELPERS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HELPERS})

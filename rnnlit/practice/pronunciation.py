@@ -3,6 +3,9 @@
     python -m rnnlit.practice.pronunciation --model dropout --checkpoint run.safetensors --resume auto
     python -m rnnlit.practice.pronunciation --read one.safetensors two.safetensors --beam 5
 
+    from rnnlit.practice import pronounce
+    pronounce("rhythm")     # ['R', 'IH', 'DH', 'AH', 'M']
+
 The words are those of the CMU Pronouncing Dictionary. The models are the ladder of the chapters: an LSTM
 encoder and decoder (`plain`), a bidirectional encoder, attention (`additive`, `general`), and dropout.
 Afterwards the words of the test part are read, greedily and by beam search, and scored: a word is right if
@@ -21,12 +24,13 @@ import argparse
 import gzip
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -37,13 +41,16 @@ from torch.nn.functional import cross_entropy
 
 from rnnlit import search
 from rnnlit.nn import EncoderDecoder
+from rnnlit.practice import records
 from rnnlit.tasks import tokens
 from rnnlit.tasks.tokens import PAD, START, STOP, Pairs, Vocabulary, edit_distance
 from rnnlit.tasks.tokens_torch import shift
+from rnnlit.tools.checks import check_size
 from rnnlit.tools.train import History, fit
 from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 
 TEST, VALIDATION = 12_000, 2_000  # words; the rest, 110 926, is for training
+LONGEST_WORD = 40  # letters
 LONGEST = 30  # phonemes that are written at most, the stop included
 Phonemes = tuple[str, ...]
 Lexicon = dict[str, tuple[Phonemes, ...]]  # the pronunciations of each word
@@ -197,8 +204,8 @@ def check_word(word: Any) -> str:
     if not word or strange:
         got = f"{word!r}, with {' '.join(map(repr, strange))}" if strange else "an empty string"
         raise ValueError(f"word: expected letters a to z and apostrophes, got {got}")
-    if len(word) > 40:
-        raise ValueError(f"word: expected at most 40 letters, got {len(word)}")
+    if len(word) > LONGEST_WORD:
+        raise ValueError(f"word: expected at most {LONGEST_WORD} letters, got {len(word)}")
     return word
 
 
@@ -232,11 +239,77 @@ def load(path: Path, device: str = "cpu") -> EncoderDecoder:
     return model.to(device).eval()
 
 
+@cache
+def shipped() -> EncoderDecoder:
+    """The model that comes with the package: `additive` with 256 units, trained for 8 epochs."""
+    return load(Path(str(files("rnnlit").joinpath("practice", "weights", "pronunciation.safetensors"))))
+
+
+@overload
+def pronounce(words: str, n: None = None, *, dictionary: bool = True, beam: int = 5) -> list[str]: ...  # type: ignore[overload-overlap]
+@overload
+def pronounce(words: str, n: int, *, dictionary: bool = True, beam: int = 5) -> list[list[str]]: ...  # type: ignore[overload-overlap]
+@overload
+def pronounce(
+    words: Sequence[str], n: None = None, *, dictionary: bool = True, beam: int = 5
+) -> list[list[str]]: ...
+@overload
+def pronounce(
+    words: Sequence[str], n: int, *, dictionary: bool = True, beam: int = 5
+) -> list[list[list[str]]]: ...
+def pronounce(words: Any, n: int | None = None, *, dictionary: bool = True, beam: int = 5) -> Any:
+    """How an English word is pronounced in America: its phonemes, in ARPAbet, without marks of stress.
+
+        pronounce("rhythm")                    ['R', 'IH', 'DH', 'AH', 'M']
+        pronounce("Read", 2)                   [['R', 'EH', 'D'], ['R', 'IY', 'D']]
+        pronounce(["phone", "blorptastic"])    one list for each word
+
+    words: one word, or several; capitals are read as small letters, and a curly apostrophe as a straight one.
+    n: None, the first pronunciation alone; or the n first ones, fewer if the beam finds fewer.
+    dictionary: look a word up first. What the dictionary lists comes first, in its order; the model reads
+        unknown words, and adds to the known where n asks for more. False: the model reads all words; it has
+        seen nine of ten of the dictionary's in training.
+    beam: hypotheses of the search, n at least.
+
+    The model is right in three of four words that it has not seen. What is right in a context, as in "I
+    read", it can't know: it reads words one by one.
+
+    TypeError: a word that is no string.  ValueError: an empty one, or one with other signs than a to z and
+    the apostrophe (a space, a digit, an accent), or of more than 40; n or beam below 1.
+    """
+    single = isinstance(words, str)
+    if not single and not isinstance(words, Sequence):
+        raise TypeError(f"words: expected a string or several, got {type(words).__name__}")
+    plain = [_plain(word) for word in ([words] if single else words)]
+    wanted, size = 1 if n is None else check_size("n", n), check_size("beam", beam)
+    found: dict[str, list[Phonemes]] = {w: list(lexicon().get(w, ())) if dictionary else [] for w in plain}
+    open_ = [word for word, listed in found.items() if len(listed) < wanted]
+    if open_:
+        for word, hypotheses in zip(open_, read(shipped(), open_, size, wanted), strict=True):
+            found[word] = list(dict.fromkeys([*found[word], *hypotheses]))
+    best = [[list(spoken) for spoken in found[word][:wanted]] for word in plain]
+    answers = best if n is not None else [one for (one,) in best]
+    return answers[0] if single else answers
+
+
+def _plain(word: Any) -> str:
+    """The word in small letters, with straight apostrophes, checked."""
+    return check_word(
+        word.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") if isinstance(word, str) else word
+    )
+
+
+def setting(options: argparse.Namespace) -> dict[str, Any]:
+    """What `build` needs to know, and `save` writes."""
+    chosen = {"name": options.model, "hidden": options.hidden, "layers": options.layers}
+    return chosen if options.dropout is None else chosen | {"dropout": options.dropout}
+
+
 def train(options: argparse.Namespace) -> tuple[EncoderDecoder, History]:
     """Train as the options say."""
     torch.manual_seed(options.seed)
     parts, rng = split(list(lexicon())), np.random.default_rng(options.seed)
-    model = build(options.model, options.hidden, options.layers).to(options.device)
+    model = build(**setting(options)).to(options.device)
     epochs = Epochs(parts.train, options.batch, rng)
     steps = options.steps or options.epochs * len(epochs)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, betas=(0.9, 0.98))
@@ -282,6 +355,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", choices=list(MODELS), default="dropout", help="of the ladder (dropout)")
     parser.add_argument("--hidden", type=int, default=256, help="units of the decoder, an even number (256)")
     parser.add_argument("--layers", type=int, default=2, help="of encoder and decoder (2)")
+    parser.add_argument("--dropout", type=float, help="a share, instead of the one of the ladder")
     parser.add_argument("--epochs", type=int, default=12, help="times through the training words (12)")
     parser.add_argument("--steps", type=int, help="steps of the optimiser, instead of epochs")
     parser.add_argument("--batch", type=int, default=256, help="words a step (256)")
@@ -316,20 +390,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model, history = train(options)
         seconds = time.perf_counter() - begin
         if options.export is not None:
-            save(options.export, model, name=options.model, hidden=options.hidden, layers=options.layers)
+            save(options.export, model, **setting(options))
         record = {
-            "model": options.model,
+            "model": options.model if options.dropout is None else f"{options.model} {options.dropout:g}",
             "hidden": options.hidden,
             "seed": options.seed,
             "parameters": sum(p.numel() for p in model.parameters()),
             "steps": history.step,
             "seconds": round(seconds),
-            "rows": history.rows,
+            "rows": [{name: round(value, 4) for name, value in row.items()} for row in history.rows],
             "test": test_scores(model, options.beam),
         }
     if options.record is not None:
+        typed = list(sys.argv[1:] if arguments is None else arguments)
+        names = {str(path): path.name for path in options.read or ()}  # read, they are part of the command
+        gpu = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else None
+        typed = [names.get(one, one) for one in typed]
+        record = records.stamp("rnnlit.practice.pronunciation", typed, gpu) | record
         options.record.write_text(json.dumps(record, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in record.items() if k != "rows"}))
+    print(json.dumps({k: v for k, v in record.items() if k not in ("rows", "machine")}))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """Pronunciation. Oracles: the dictionary's own lines, a distance by hand, and the model's own decoding."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from rnnlit.practice import pronunciation
+from rnnlit.practice import pronounce, pronunciation, records
 from rnnlit.practice.pronunciation import Ensemble, Epochs, build, lexicon, read, score, split
 from rnnlit.tasks import tokens
 from rnnlit.tasks.tokens import PAD, STOP
+from tests.programs import run
 from tests.tolerances import TOLERANCE
 
 WORDS = ["phone", "knight", "read", "o'clock"]
@@ -159,6 +161,9 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     one, other = json.loads(record.read_text()), json.loads(again.read_text())
     assert one["rows"] == other["rows"] and one["test"]["beam"]["per"] == other["test"]["beam"]["per"]
     assert one["test"]["words"] == 20
+    typed = "--hidden 8 --batch 16 --every 2 --watch 5 --device cpu --steps 4"
+    assert one["command"] == f"python -m rnnlit.practice.pronunciation {typed}"
+    assert "gpu" not in one["machine"] and one["model"] == "dropout"
     loaded = pronunciation.load(weights)
     assert not loaded.training
     torch.manual_seed(0)
@@ -169,7 +174,88 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     scored = tmp_path / "scored.json"
     files = ["--record", str(scored), "--device", "cpu"]
     pronunciation.main(["--read", str(weights), str(weights), *files])
-    assert json.loads(scored.read_text())["models"] == 2
+    read = json.loads(scored.read_text())
+    assert read["models"] == 2
+    assert "--read whole.safetensors whole.safetensors --device cpu" in read["command"]
+
+
+def test_another_dropout_than_the_ladders():
+    options = pronunciation.parse(["--model", "general", "--dropout", "0.3", "--hidden", "8"])
+    model = build(**pronunciation.setting(options))
+    assert model.dropout.p == 0.3 and model.encoder.dropout == 0.3
+    assert build("dropout", 8).dropout.p == 0.1
+
+
+def test_pronounce_looks_up_what_is_listed():
+    """The oracle is the dictionary's own line."""
+    assert pronounce("rhythm") == ["R", "IH", "DH", "AH", "M"]
+    assert pronounce("READ", 2) == [["R", "EH", "D"], ["R", "IY", "D"]]
+    assert pronounce("o\N{RIGHT SINGLE QUOTATION MARK}clock") == ["AH", "K", "L", "AA", "K"]
+    assert pronounce(["phone", "read"]) == [["F", "OW", "N"], ["R", "EH", "D"]]
+    assert pronounce([]) == []
+
+
+def test_the_shipped_model_reads_words_that_are_not_listed():
+    """Regular words, whose pronunciation is beyond doubt."""
+    assert not {"blatting", "snobber"} & set(lexicon())
+    assert pronounce(["blatting", "snobber"]) == [["B", "L", "AE", "T", "IH", "NG"], ["S", "N", "AA", "B", "ER"]]
+
+
+def test_more_than_is_listed_comes_from_the_model():
+    first, second, third = pronounce("read", 3)
+    assert [first, second] == [["R", "EH", "D"], ["R", "IY", "D"]] and third not in (first, second)
+    three = pronounce("read", 3, dictionary=False)
+    assert len({tuple(spoken) for spoken in three}) == 3
+    assert pronounce("read", dictionary=False) == three[0]
+    assert pronounce(["read", "phone"], 3, dictionary=False)[0] == three
+
+
+def test_the_shipped_model_scores_as_its_record_says():
+    """200 test words; the record has 25.65 % of 12 000 wrong, so 51 of 200, and its spread is 6."""
+    words = split(list(lexicon())).test[:200]
+    found = pronounce(words, dictionary=False)
+    wrong = sum(tuple(spoken) not in lexicon()[word] for spoken, word in zip(found, words, strict=True))
+    (run,) = [run for run in records.load("pronunciation")["runs"] if run.get("hidden") == 256]
+    assert run["test"]["beam"]["wer"] == 25.65 and abs(wrong - 51) <= 3 * 6
+
+
+@pytest.mark.parametrize(
+    "words, error, message",
+    [
+        ("hello world", ValueError, "got 'hello world', with ' '"),
+        ("42", ValueError, "with '2' '4'"),
+        (["phone", ""], ValueError, "got an empty string"),
+        (["phone", None], TypeError, "word: expected a string, got NoneType"),
+        (7, TypeError, "words: expected a string or several, got int"),
+    ],
+)
+def test_what_cannot_be_pronounced(words, error, message):
+    with pytest.raises(error, match=message):
+        pronounce(words)
+
+
+def test_n_is_a_size():
+    with pytest.raises(ValueError, match="n: expected"):
+        pronounce("phone", 0)
+
+
+def test_helpers_come_without_torch_until_they_are_asked_for():
+    program = (
+        "import sys, rnnlit.practice as practice\n"
+        "assert 'torch' not in sys.modules and 'pronounce' in dir(practice)\n"
+        "from rnnlit.practice import pronounce\n"
+        "assert pronounce is practice.pronunciation.pronounce\n"
+        "try:\n    practice.weather\nexcept AttributeError as error:\n    print(error)\n"
+    )
+    answer = run([sys.executable, "-c", program])
+    assert answer.stdout == "module 'rnnlit.practice' has no attribute 'weather'\n", answer.stderr
+
+
+def test_every_helper_is_there():
+    import rnnlit.practice as practice
+
+    assert set(practice.__all__) == set(practice.HELPERS)
+    assert all(callable(getattr(practice, name)) for name in practice.HELPERS)
 
 
 def test_resume_needs_a_checkpoint():
