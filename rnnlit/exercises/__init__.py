@@ -1,6 +1,17 @@
 """Your turn: one module a chapter, one object an exercise: `exercises.lstm.step.check(my_step)`."""
 
-from rnnlit.exercises import attention, birnn, dropout, gru, lstm, rnn, rnn_gradient, speed, terminology
+from rnnlit.exercises import (
+    attention,
+    birnn,
+    dropout,
+    gru,
+    lstm,
+    pronunciation,
+    rnn,
+    rnn_gradient,
+    speed,
+    terminology,
+)
 
 __all__ = [
     "attention",
@@ -8,6 +19,7 @@ __all__ = [
     "dropout",
     "gru",
     "lstm",
+    "pronunciation",
     "rnn",
     "rnn_gradient",
     "speed",

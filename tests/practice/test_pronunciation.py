@@ -198,7 +198,8 @@ def test_pronounce_looks_up_what_is_listed():
 def test_the_shipped_model_reads_words_that_are_not_listed():
     """Regular words, whose pronunciation is beyond doubt."""
     assert not {"blatting", "snobber"} & set(lexicon())
-    assert pronounce(["blatting", "snobber"]) == [["B", "L", "AE", "T", "IH", "NG"], ["S", "N", "AA", "B", "ER"]]
+    assert pronounce("blatting") == ["B", "L", "AE", "T", "IH", "NG"]
+    assert pronounce("snobber") == ["S", "N", "AA", "B", "ER"]
 
 
 def test_more_than_is_listed_comes_from_the_model():
@@ -256,6 +257,33 @@ def test_every_helper_is_there():
 
     assert set(practice.__all__) == set(practice.HELPERS)
     assert all(callable(getattr(practice, name)) for name in practice.HELPERS)
+
+
+def test_the_baseline_is_a_run_of_the_script(tmp_path, monkeypatch):
+    parts = split(list(lexicon()))
+    few = SimpleNamespace(train=parts.train[:300], test=parts.test[:50])
+    monkeypatch.setattr(pronunciation, "split", lambda words: few)
+    record = tmp_path / "rules.json"
+    pronunciation.main(["--model", "rules", "--record", str(record), "--device", "cpu"])
+    run = json.loads(record.read_text())
+    counted = pronunciation.rules(few.train)
+    wrong = [counted.read(word) not in lexicon()[word] for word in few.test]
+    assert run["test"]["wer"] == round(100 * sum(wrong) / 50, 2) and run["contexts"] == len(counted.says)
+    assert run["command"] == "python -m rnnlit.practice.pronunciation --model rules --device cpu"
+
+
+def test_what_stands_beside_is_of_the_record():
+    runs = {
+        run["command"]: run["test"]["beam"]["wer"]
+        for run in records.load("pronunciation")["runs"]
+        if "beam" in run["test"]
+    }
+    singles = [wer for command, wer in runs.items() if "--model dropout " in command]
+    (five,) = [wer for command, wer in runs.items() if "--read" in command]
+    assert len(singles) == 5
+    ours = {row.ours for row in pronunciation.beside()}
+    assert ours == {f"{sum(singles) / 5:.1f}", f"{five:.1f}"}
+    assert max(singles) <= 25.0 and five <= 23.0
 
 
 def test_resume_needs_a_checkpoint():
