@@ -17,7 +17,7 @@ from tests.book_checks import records
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 FILES = sorted(path.name for path in RESULTS.glob("*.json"))
-PAGES = sorted((ROOT / "book").glob("*.ipynb"))
+PAGES = sorted([*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book" / "practice").glob("*.ipynb")])
 CELLS = {path.stem: list(records.cells(json.loads(path.read_text(encoding="utf-8")))) for path in PAGES}
 
 # What tells how a record was measured and is read by a test or a docstring alone: file, and where.
@@ -641,6 +641,22 @@ def test_what_the_page_says_of_the_phrases():
         assert table == max(value for (_, k), value in accuracy[True].items() if k == seed)
     for name in ("both directions", "table, both neighbours"):
         assert 1.5 < 100 * (accuracy[False][name, 1] - accuracy[True][name, 1]) < 2.5
+
+
+def test_what_the_text_says_of_g2p_en_is_so():
+    rows = by(record("g2p_en")["rows"], "group")
+    (known,), (new,) = rows["test, in 0.7a and 0.7b"], rows["test, in neither"]
+    fall = {name: new[name]["wer"] - known[name]["wer"] for name in ("g2p_en", "ours, beam 5")}
+    assert {name: round(points) for name, points in fall.items()} == {"g2p_en": 46, "ours, beam 5": 38}
+    gaps = [round(row["g2p_en"]["wer"] - row["ours, beam 5"]["wer"]) for row in (known, new)]
+    assert gaps == [1, 9] and new["N"] == 105
+    pairs = [(row["only_ours"], row["only_g2p_en"]) for row in (new, known)]
+    assert pairs == [(14, 5), (1249, 1135)]
+    assert [round((a - b) / (a + b) ** 0.5, 1) for a, b in pairs] == [2.1, 2.3]
+    assert all(
+        round(row["N"] / 100 * (row["g2p_en"]["wer"] - row["ours, beam 5"]["wer"])) == a - b
+        for row, (a, b) in zip((new, known), pairs, strict=True)
+    )
 
 
 @pytest.mark.parametrize("beginning", SENTENCES)

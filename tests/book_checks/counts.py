@@ -278,7 +278,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--bars", action="store_true", help="print the bars that pages and chapters do not meet"
     )
     given = parser.parse_args(arguments)
-    paths = {path.stem: path for path in sorted((ROOT / "book").glob("*.ipynb"))}
+    book = ROOT / "book"
+    found_ = [*sorted(book.glob("*.ipynb")), *sorted(book.glob("practice/*.ipynb"))]
+    paths = {path.relative_to(book).with_suffix("").as_posix(): path for path in found_}
     stems = given.pages or list(paths)
     print(HEAD)
     for stem in stems:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from rnnlit.practice import pronounce, pronunciation, records
 from rnnlit.practice.pronunciation import Ensemble, Epochs, build, lexicon, read, score, split
 from rnnlit.tasks import tokens
 from rnnlit.tasks.tokens import PAD, STOP
+from tests.book_checks import notebook
 from tests.programs import run
 from tests.tolerances import TOLERANCE
 
@@ -284,6 +286,74 @@ def test_what_stands_beside_is_of_the_record():
     ours = {row.ours for row in pronunciation.beside()}
     assert ours == {f"{sum(singles) / 5:.1f}", f"{five:.1f}"}
     assert max(singles) <= 25.0 and five <= 23.0
+
+
+def ladder():
+    """By model of 512 units, the test scores of its runs."""
+    found = {}
+    for one in records.load("pronunciation")["runs"]:
+        if one.get("hidden") == 512:
+            found.setdefault(one["model"], []).append(one["test"])
+    return found
+
+
+def test_what_the_page_says_of_the_ladder_is_so():
+    wer = {name: np.array([test["beam"]["wer"] for test in tests]) for name, tests in ladder().items()}
+    per = {name: np.array([test["beam"]["per"] for test in tests]) for name, tests in ladder().items()}
+    assert {name: len(values) for name, values in wer.items()} == {
+        **dict.fromkeys(("plain", "bidirectional", "additive", "general"), 2),
+        **dict.fromkeys(("dropout", "general 0.3"), 5),
+    }
+    mean = {name: values.mean() for name, values in wer.items()}
+    assert 0.9 < mean["plain"] - mean["bidirectional"] < 1.2
+    near = [mean[name] for name in ("bidirectional", "additive", "dropout")]
+    assert max(near) - min(near) < 0.25
+    assert 0.5 < mean["general"] - mean["bidirectional"] < 1 and mean["general"] < mean["plain"]
+    assert 1.9 < mean["general 0.3"] - mean["general"] < 2.4
+    assert per["additive"].max() < per["bidirectional"].min()
+    assert (round(per["bidirectional"].mean(), 1), round(per["additive"].mean(), 1)) == (5.7, 5.5)
+    assert all(np.ptp(values) < 0.41 for values in wer.values())
+    assert round(mean["dropout"], 1) == 23.5 and round(wer["dropout"].max(), 1) == 23.7
+
+
+def test_what_the_page_says_of_beams_and_ensembles_is_so():
+    gains = {
+        name: np.mean([test["greedy"]["wer"] - test["beam"]["wer"] for test in tests])
+        for name, tests in ladder().items()
+    }
+    assert 0.4 < gains["plain"] < 0.55 and 0.4 < gains["bidirectional"] < 0.55
+    assert 0.05 < gains["general"] < 0.36 and 0.2 < gains["additive"] < 0.36 and 0.2 < gains["dropout"] < 0.3
+    runs = [one["test"] for one in records.load("pronunciation")["runs"] if "greedy" in one["test"]]
+    never = [test for test in runs if test["beam"]["wer"] >= test["greedy"]["wer"]]
+    assert len(runs) == 20 and [test["beam"]["wer"] for test in never] == [24.22]
+    (five,) = [one["test"]["beam"] for one in records.load("pronunciation")["runs"] if "models" in one]
+    alone = np.mean([test["beam"]["wer"] for test in ladder()["dropout"]])
+    assert five["wer"] == 22.06 and five["per"] == 5.12 and 1.3 < alone - five["wer"] < 1.5
+
+
+def page():
+    path = Path(__file__).parents[2] / "book" / "practice" / "pronunciation.ipynb"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_table_of_the_page_has_what_stands_beside():
+    rows = [line.split("|") for line in notebook.prose(page()).splitlines() if line.startswith("| ")]
+    for beside in pronunciation.beside():
+        assert any(cells[1].strip() == beside.theirs and beside.work in cells[3] for cells in rows), beside
+        assert any(cells[1].strip() == beside.ours and "ours" in cells[3] for cells in rows), beside
+
+
+def test_what_the_page_says_of_the_rules_is_so():
+    (counted,) = [one["test"] for one in records.load("pronunciation")["runs"] if one.get("model") == "rules"]
+    assert round(counted["wer"]) == 41 and counted["words"] == 12_000
+    assert "counting leaves 41 % wrong" in notebook.prose(page())
+
+
+def test_what_the_page_says_of_names_is_so():
+    ends = [spoken[-3:] for word, (spoken, *_) in lexicon().items() if word.endswith("eschi")]
+    assert ends.count(("S", "K", "IY")) == 3 and len(ends) == 4
+    assert lexicon()["songbook"] == (("S", "AO", "N", "G", "B", "UH", "K"),)
+    assert lexicon()["song"] == (("S", "AO", "NG"),)
 
 
 def test_resume_needs_a_checkpoint():
