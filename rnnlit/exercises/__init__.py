@@ -3,6 +3,7 @@
 from rnnlit.exercises import (
     attention,
     birnn,
+    counting,
     dropout,
     gru,
     lstm,
@@ -16,6 +17,7 @@ from rnnlit.exercises import (
 __all__ = [
     "attention",
     "birnn",
+    "counting",
     "dropout",
     "gru",
     "lstm",

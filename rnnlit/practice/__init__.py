@@ -2,7 +2,7 @@
 
 What a user calls stands here by its name, and is imported when it is first asked for:
 
-    from rnnlit.practice import pronounce
+    from rnnlit.practice import counts, pronounce
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnlit.practice.counting import counts
     from rnnlit.practice.pronunciation import pronounce
 
-HELPERS = {"pronounce": "pronunciation"}  # by name, the module that has it
-__all__ = ["pronounce"]
+HELPERS = {"counts": "counting", "pronounce": "pronunciation"}  # by name, the module that has it
+__all__ = ["counts", "pronounce"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnlit.tools.machine import describe
 
 HERE = Path(__file__).parent / "records"
+
+# The modules whose results stand beside published ones, in the order of their pages in book/practice.
+PAGES = ("pronunciation", "translation", "language_model", "execution", "counting")
+SPELLED = {"elnaggar": "El-Naggar"}  # names that a key can't spell
 
 
 class Beside(NamedTuple):
@@ -29,6 +36,46 @@ class Beside(NamedTuple):
     theirs: str
     work: str  # the key in book/references.bib
     differs: str  # how the two settings differ
+
+
+class Table:
+    """Rows of `Beside`, which a notebook shows as a table."""
+
+    def __init__(self, rows: Sequence[Beside]) -> None:
+        self.rows = list(rows)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{row.what}: {row.ours}; {work(row.work)}: {row.theirs}" for row in self.rows)
+
+    def _repr_markdown_(self) -> str:
+        lines = ["| Task and measure | Ours | Theirs | Work | How they differ |", "|---|---|---|---|---|"]
+        lines += [
+            "| " + " | ".join((row.what, row.ours, row.theirs, work(row.work), row.differs)) + " |"
+            for row in self.rows
+        ]
+        return "\n".join(lines)
+
+
+def work(key: str) -> str:
+    """A work as a table names it: the first author and the year, of the key in the bibliography.
+
+    ValueError: not a key of that form.
+    """
+    found = re.fullmatch(r"([a-z]+)(\d{4})[a-z]*", key)
+    if not found:
+        raise ValueError(f"work: expected a key such as cho2014learning, got {key!r}")
+    name, year = found.groups()
+    return f"{SPELLED.get(name, name.capitalize())} {year}"
+
+
+def beside() -> list[Beside]:
+    """The rows of all pages, in their order: what `beside` of each module of PAGES gives."""
+    rows: list[Beside] = []
+    for name in PAGES:
+        if find_spec(f"rnnlit.practice.{name}"):
+            module = import_module(f"rnnlit.practice.{name}")
+            rows += module.beside() if hasattr(module, "beside") else []
+    return rows
 
 
 def load(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,3 +53,36 @@ def test_each_run_of_a_record_says_how_and_where_it_was_made(name):
         assert {"date", "cpu", "cores", "system", "python", "packages"} <= set(run["machine"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["machine"]["date"])
         assert all(math.isfinite(number) for number in numbers(run))
+
+
+# ---------------------------------------------------------------- beside published results
+
+ROW = records.Beside("parity, %", "100", "99.5", "cho2014learning", "theirs is longer")
+
+
+def test_a_work_is_named_as_its_key_says():
+    assert records.work("cho2014learning") == "Cho 2014"
+    assert records.work("elnaggar2022exploring") == "El-Naggar 2022"
+    for key in ("Cho 2014", "cho14", "2014learning"):
+        with pytest.raises(ValueError, match="work: expected a key such as"):
+            records.work(key)
+
+
+def test_a_table_has_a_line_for_each_row():
+    lines = records.Table([ROW, ROW._replace(ours="98")])._repr_markdown_().splitlines()
+    assert len(lines) == 4 and all(line.count("|") == 6 for line in lines)
+    assert lines[2] == "| parity, % | 100 | 99.5 | Cho 2014 | theirs is longer |"
+    assert repr(records.Table([ROW])) == "parity, %: 100; Cho 2014: 99.5"
+
+
+def test_the_rows_of_all_pages_stand_in_the_order_of_the_pages(monkeypatch):
+    first, last = SimpleNamespace(beside=lambda: [ROW]), SimpleNamespace(beside=lambda: [ROW, ROW])
+    modules = {
+        "rnnlit.practice.one": first,
+        "rnnlit.practice.none": SimpleNamespace(),
+        "rnnlit.practice.two": last,
+    }
+    monkeypatch.setattr(records, "PAGES", ("one", "none", "missing", "two"))
+    monkeypatch.setattr(records, "find_spec", modules.get)
+    monkeypatch.setattr(records, "import_module", modules.get)
+    assert len(records.beside()) == 3
