@@ -119,6 +119,11 @@ def test_chapters_modules_and_tests_share_a_stem():
     assert order.homeless_chapters(CHAPTERS, paths()) == []
 
 
+def test_a_folders_front_page_comes_first_and_has_a_test():
+    assert order.fronts(TOC) == ["book/practice/index"]
+    assert order.misplaced_fronts(TOC, paths()) == []
+
+
 def test_no_module_is_an_orphan():
     assert order.orphans(modules(), CHAPTERS, read(ROOT / "README.md")) == []
 

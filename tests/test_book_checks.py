@@ -51,6 +51,21 @@ def test_pages_come_in_reading_order():
     assert order.concepts(TOC) == ["book/lstm", "book/gru", "book/practice/adding"]
 
 
+def test_a_front_page_is_no_concept_and_comes_first():
+    front, adding = {"file": "book/practice/index"}, {"file": "book/practice/adding"}
+    files = FILES | {"tests/practice/test_index.py"}
+    for chapters, wanted in (
+        ([front, adding], []),
+        ([adding, front], ["book/practice/index: stands behind book/practice/adding"]),
+    ):
+        toc = {"root": "book/intro", "parts": [{"caption": "Practice", "chapters": chapters}]}
+        assert order.concepts(toc) == ["book/practice/adding"]
+        assert order.fronts(toc) == ["book/practice/index"]
+        assert order.misplaced_fronts(toc, files) == wanted
+        lacking = ["book/practice/index: has no tests/practice/test_index.py"]
+        assert order.misplaced_fronts(toc, FILES) == wanted + lacking
+
+
 def test_stem_names_module_and_test():
     assert order.module_of("book/practice/adding") == "rnnlit.practice.adding"
     assert order.file_of("rnnlit.practice.adding") == "rnnlit/practice/adding.py"

@@ -279,8 +279,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     book = ROOT / "book"
-    found_ = [*sorted(book.glob("*.ipynb")), *sorted(book.glob("practice/*.ipynb"))]
-    paths = {path.relative_to(book).with_suffix("").as_posix(): path for path in found_}
+    found = (path for path in sorted(book.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts)
+    paths = {path.relative_to(book).with_suffix("").as_posix(): path for path in found}
     stems = given.pages or list(paths)
     print(HEAD)
     for stem in stems:

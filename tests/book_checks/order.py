@@ -7,6 +7,7 @@ from typing import Any
 from tests.book_checks.package import imports
 
 CORE = "Core concepts"  # the part of _toc.yml whose chapters have a module and a test of their own
+FRONT = "index"  # the stem of a folder's front page, which is about all pages of the folder and no module
 
 
 def pages(toc: Mapping[str, Any]) -> list[str]:
@@ -23,7 +24,10 @@ def pages(toc: Mapping[str, Any]) -> list[str]:
 
 
 def concepts(toc: Mapping[str, Any]) -> list[str]:
-    """Return the pages with a module of their own: the core part, and what lies in book/practice."""
+    """Return the pages with a module of their own: the core part, and what lies in book/practice.
+
+    The front page of a folder, book/practice/index, is no concept: it stands before the others.
+    """
     core = [
         page
         for part in toc["parts"]
@@ -31,7 +35,25 @@ def concepts(toc: Mapping[str, Any]) -> list[str]:
         for page in pages({**part, "root": ""})[1:]
     ]
     practice = [page for page in pages(toc) if page.startswith("book/practice/")]
-    return [*core, *practice]
+    return [*core, *(page for page in practice if page.rpartition("/")[2] != FRONT)]
+
+
+def fronts(toc: Mapping[str, Any]) -> list[str]:
+    """Return the front pages of folders: book/practice/index."""
+    return [page for page in pages(toc) if page.endswith(f"/{FRONT}")]
+
+
+def misplaced_fronts(toc: Mapping[str, Any], files: Set[str]) -> list[str]:
+    """A front page stands before all other pages of its folder, and has a test of its own."""
+    wrong = []
+    for front in fronts(toc):
+        folder = front.removesuffix(FRONT)
+        others = [page for page in pages(toc) if page.startswith(folder)]
+        if others[0] != front:
+            wrong.append(f"{front}: stands behind {others[0]}")
+        if test_of(module_of(front)) not in files:
+            wrong.append(f"{front}: has no {test_of(module_of(front))}")
+    return wrong
 
 
 def module_of(page: str) -> str:
