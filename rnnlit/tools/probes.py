@@ -38,3 +38,56 @@ def gradient_over_lag(
 def half_life(f: float | np.ndarray) -> float | np.ndarray:
     """Steps after which a forget gate that stays at f has halved the memory:  ln(1/2) / ln f."""
     return np.log(0.5) / np.log(f)
+
+
+def auc(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How well each number tells yes from no: the area under its ROC curve.   (N, U), (N,)  ->  (U,)
+
+        AUC = P(value where yes > value where no) + P(equal) / 2  =  (R - n(n + 1)/2) / (n m)
+
+    with n the number of yes, m that of no, and R the sum of the ranks where yes, equal values sharing their
+    mean rank (Mann & Whitney's U). 1 and 0 tell always, 0.5 is no better than a coin.
+
+    ValueError: another number of values than of truths, or none of yes or of no.
+    """
+    truth = np.asarray(truth, bool)
+    _check_truth(values, truth)
+    return _areas(_ranks(values), truth[None])[0]
+
+
+def auc_by_chance(values: np.ndarray, truth: np.ndarray, rng: np.random.Generator, draws: int) -> np.ndarray:
+    """How far from 0.5 the best of U numbers comes without telling anything.   ->  (draws,), 0.5 to 1
+
+    For each draw the truths are shifted by a random number of places, at least a tenth of N, around the end:
+    runs of yes and no stay as long as they are, and belong to other values. What comes back is the larger of
+    AUC and 1 - AUC of the number that is best for that draw.
+    """
+    truth = np.asarray(truth, bool)
+    _check_truth(values, truth)
+    N = len(truth)
+    shifted = np.stack([np.roll(truth, rng.integers(N // 10, N - N // 10)) for _ in range(draws)])
+    return 0.5 + np.abs(_areas(_ranks(values), shifted) - 0.5).max(axis=1)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """The ranks from 1 on in each column, equal values sharing their mean."""
+    ranks = np.empty(values.shape)
+    for u, column in enumerate(values.T):
+        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
+        ranks[:, u] = (np.cumsum(count) - (count - 1) / 2)[place]
+    return ranks
+
+
+def _areas(ranks: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """ranks (N, U), truths (M, N)  ->  (M, U)"""
+    yes = truths.sum(axis=1, keepdims=True)
+    return (truths.astype(float) @ ranks - yes * (yes + 1) / 2) / (yes * (truths.shape[1] - yes))
+
+
+def _check_truth(values: np.ndarray, truth: np.ndarray) -> None:
+    if values.ndim != 2 or truth.shape != values.shape[:1]:
+        raise ValueError(
+            f"truth: expected one for each of values (N, U), got {truth.shape} for {values.shape}"
+        )
+    if truth.all() or not truth.any():
+        raise ValueError("truth: expected some of both kinds, got one kind alone")
