@@ -101,7 +101,7 @@ def test_next_is_the_whole_distribution():
 def test_a_token_that_was_never_seen_costs_something_finite():
     model = KneserNey(text(50) % 4, 3, V)
     p = model.probabilities([7, 7, 7])
-    assert 0 < p.min() and bits(p) > bits(model.probabilities([0, 1, 2]))
+    assert p.min() > 0 and bits(p) > bits(model.probabilities([0, 1, 2]))
 
 
 def test_bits_by_hand():

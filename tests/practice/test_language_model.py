@@ -1,0 +1,320 @@
+"""Language models. Oracles: sums by hand, torch's own layers, the text itself, one run against another."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlit.practice import continue_text, language_model
+from rnnlit.practice import language_model_net as net
+from rnnlit.practice import language_model_scores as measured
+from rnnlit.practice.language_model_net import (
+    KINDS,
+    LanguageModel,
+    Stateful,
+    Window,
+    Windows,
+    adjust,
+    log_probabilities,
+    memory,
+    write,
+)
+from rnnlit.tasks import pride
+from tests.tolerances import TOLERANCE
+
+V, E, H, L = 7, 3, 4, 2
+NUMBERS = np.array([3, 1, 4, 1, 5, 0, 2, 6, 5, 3, 5, 1, 1, 2, 0, 6, 4, 3, 3, 2, 1, 0, 4])
+
+
+def small(kind="none", seed=0, **more):
+    torch.manual_seed(seed)
+    return LanguageModel(V, E, H, L, kind, 0.5, 0.4, 0.3, **more)
+
+
+# ---------------------------------------------------------------- the text
+
+
+def test_characters_and_words_come_back():
+    text = "\n".join(pride.parts().test.splitlines()[:9])
+    numbers = net.encode("characters", text)
+    assert "".join(net.tokens("characters")[k] for k in numbers) == text
+    found = [net.tokens("words")[k] for k in net.encode("words", text)]
+    known = [a == b for a, b in zip(found, pride.words(text), strict=True)]
+    assert np.mean(known) > 0.9 and {a for a, b in zip(found, known, strict=True) if not b} == {net.UNKNOWN}
+
+
+def test_sizes_of_the_vocabularies():
+    assert [len(net.tokens(unit)) for unit in net.UNITS] == [74, 3608]
+    assert [len(part) for part in net.parts("characters")] == [549_034, 65_584, 67_590]
+    assert (
+        net.tokens("characters")[net.start("characters")] == "\n" == net.tokens("words")[net.start("words")]
+    )
+    with pytest.raises(ValueError, match="unit: expected one of characters, words, got 'letters'"):
+        net.tokens("letters")
+
+
+def test_windows_are_streams_side_by_side():
+    """23 tokens in 2 streams of 11: windows of 3, and what follows; the last of a stream are left over."""
+    windows = list(Windows(NUMBERS, 2, 3))
+    assert len(windows) == len(Windows(NUMBERS, 2, 3)) == 3
+    for k, window in enumerate(windows):
+        for b in range(2):
+            at = 11 * b + 3 * k
+            np.testing.assert_array_equal(window.x[:, b], NUMBERS[at : at + 3])
+            np.testing.assert_array_equal(window.y[:, b], NUMBERS[at + 1 : at + 4])
+        assert window.first == (k == 0)
+
+
+# ---------------------------------------------------------------- the model
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_without_dropout_it_is_torchs_layers_one_after_the_other(tied):
+    torch.manual_seed(1)
+    model = LanguageModel(V, H if tied else E, H, L, tied=tied)
+    plain = torch.nn.LSTM(H if tied else E, H, L)
+    plain.load_state_dict(model.lstm.state_dict())
+    x = torch.as_tensor(NUMBERS[:10]).reshape(5, 2)
+    h, (h_n, c_n) = plain(model.embed.weight[x])
+    wanted = h @ model.output.weight.T + model.output.bias
+    logits, (last_h, last_c) = model(x)
+    torch.testing.assert_close(logits, wanted, **TOLERANCE[np.float32])
+    torch.testing.assert_close((last_h, last_c), (h_n, c_n), **TOLERANCE[np.float32])
+    assert (model.output.weight is model.embed.weight) == tied
+
+
+def masks_of(model, reps=400):
+    """Which numbers of the last layer's input are zero in training, (reps, T, B, H)."""
+    seen = []
+    model.output.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0] == 0))
+    x = torch.as_tensor(NUMBERS[:15]).reshape(5, 3)
+    for _ in range(reps):
+        model(x)
+    return torch.stack(seen)
+
+
+def test_zaremba_draws_at_each_step_and_gal_once():
+    torch.manual_seed(0)
+    zaremba, gal = masks_of(small("zaremba").train()), masks_of(small("gal").train())
+    assert abs(zaremba.float().mean() - 0.5) < 0.03 and abs(gal.float().mean() - 0.5) < 0.03
+    assert (gal == gal[:, :1]).all() and not (zaremba == zaremba[:, :1]).all()
+    # Two steps of zaremba agree as often as two coins do.
+    assert abs((zaremba[:, 0] == zaremba[:, 1]).float().mean() - 0.5) < 0.03
+
+
+def test_gal_drops_whole_tokens_wherever_they_stand():
+    model = small("gal").train()
+    seen = []
+    model.lstm.register_forward_pre_hook(lambda module, inputs: seen.append((inputs[0] == 0).all(-1)))
+    x = torch.as_tensor([[1, 2], [1, 1], [2, 1], [1, 2]])
+    for _ in range(1000):
+        model(x)
+    dropped = torch.stack(seen)
+    assert abs(dropped.float().mean() - 0.3) < 0.04
+    assert (dropped[:, 0, 0] == dropped[:, 1, 0]).all() and (dropped[:, 0, 0] == dropped[:, 3, 0]).all()
+    assert (dropped[:, 0, 0] != dropped[:, 2, 0]).any()  # another token
+    assert (dropped[:, 1, 0] != dropped[:, 1, 1]).any()  # the same token in another stream
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_evaluation_nothing_is_dropped(kind):
+    model, plain = small(kind).eval(), small("none").eval()
+    plain.load_state_dict(model.state_dict())
+    x = torch.as_tensor(NUMBERS[:10]).reshape(5, 2)
+    torch.testing.assert_close(model(x)[0], plain(x)[0], **TOLERANCE[np.float32])
+
+
+def test_what_no_model_can_be_made_of():
+    with pytest.raises(ValueError, match="kind: expected one of none, zaremba, gal, got 'dropout'"):
+        LanguageModel(V, E, H, kind="dropout")
+    with pytest.raises(ValueError, match="embedding: expected 4, as many as units, with tied, got 3"):
+        LanguageModel(V, E, H, tied=True)
+
+
+def test_the_state_is_carried_on_and_the_gradient_is_not():
+    model, stateful = small().eval(), Stateful()
+    x = torch.as_tensor(NUMBERS[:14]).reshape(7, 2)
+    losses = [stateful(model, Window(x[k : k + 3], x[k + 1 : k + 4], k == 0)) for k in (0, 3)]
+    logits, _ = model(x[:6])
+    whole = torch.nn.functional.cross_entropy(logits.flatten(0, 1), x[1:7].flatten())
+    torch.testing.assert_close((losses[0] + losses[1]) / 2, whole, **TOLERANCE[np.float32])
+    model.zero_grad()
+    losses[1].backward()
+    reached = model.embed.weight.grad.abs().sum(1) > 0
+    assert reached.tolist() == [k in set(x[3:6].flatten().tolist()) for k in range(V)]
+    again = stateful(model, Window(x[:3], x[1:4], True))  # begins anew
+    torch.testing.assert_close(again, losses[0], **TOLERANCE[np.float32])
+
+
+def test_log_probabilities_know_nothing_of_windows():
+    model = small("gal")
+    whole = log_probabilities(model, NUMBERS, 2, window=50)
+    np.testing.assert_allclose(log_probabilities(model, NUMBERS, 2, window=4), whole, **TOLERANCE[np.float32])
+    p = torch.softmax(model.eval()(torch.as_tensor([[2], [3]]))[0][:, 0], -1)
+    np.testing.assert_allclose(2 ** whole[:2], [p[0, 3].item(), p[1, 1].item()], **TOLERANCE[np.float32])
+    assert len(whole) == len(NUMBERS)
+
+
+def test_memory_holds_the_cells_of_every_layer():
+    model = small()
+    cells = memory(model, NUMBERS, 2, window=4)
+    assert cells.shape == (len(NUMBERS), L * H)
+    _, (_, c) = model(torch.as_tensor([2, *NUMBERS[:6]])[:, None])
+    np.testing.assert_allclose(cells[5], c[:, 0].detach().flatten(), **TOLERANCE[np.float32])
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_temperature_and_nucleus_by_hand():
+    logits = np.log([0.5, 0.3, 0.15, 0.05])
+    exact = TOLERANCE[np.float64]
+    np.testing.assert_allclose(adjust(logits), [0.5, 0.3, 0.15, 0.05], **exact)
+    squares = np.array([0.25, 0.09, 0.0225, 0.0025])
+    np.testing.assert_allclose(adjust(logits, 0.5), squares / squares.sum(), **exact)
+    np.testing.assert_allclose(adjust(logits, top_p=0.6), [5 / 8, 3 / 8, 0, 0], **exact)
+    np.testing.assert_allclose(adjust(logits, top_p=0.4), [1, 0, 0, 0], **exact)
+    np.testing.assert_allclose(adjust(logits[::-1], top_p=0.9), [0, 15 / 95, 30 / 95, 50 / 95], **exact)
+    np.testing.assert_array_equal(adjust(logits, 0), [1, 0, 0, 0])
+
+
+def test_what_is_written_has_the_models_probabilities():
+    """The first token of 2000 texts; three standard deviations of a share of 2000 are 0.034 at most."""
+    model, rng = small(), np.random.default_rng(0)
+    drawn = [write(model, NUMBERS[:3], 1, rng)[0] for _ in range(2000)]
+    p = torch.softmax(model(torch.as_tensor(NUMBERS[:3])[:, None])[0][-1, 0], -1).detach().numpy()
+    assert np.abs(np.bincount(drawn, minlength=V) / 2000 - p).max() < 0.04
+
+
+def test_what_is_written_is_read_again():
+    """Greedily, step by step, it is the most probable token after all that stands there already."""
+    model, found = small(), list(NUMBERS[:3])
+    for token in write(model, NUMBERS[:3], 6, np.random.default_rng(0), temperature=0):
+        logits = model(torch.as_tensor(np.array(found))[:, None])[0][-1, 0]
+        assert token == logits.argmax()
+        found.append(token)
+
+
+# ---------------------------------------------------------------- what it is measured by
+
+
+def test_places_by_hand():
+    text = 'He said "I do."\n'
+    names = [measured.PLACES[k] for k in measured.places(text)]
+    first, later, space, opens, closes, other = measured.PLACES
+    assert names == [
+        *(first, later, space, first, later, later, later, space),
+        *(opens, first, space, first, later, other, closes, space),
+    ]
+    costs = measured.by_place(text, np.arange(len(text), dtype=float))
+    assert (
+        costs[opens] == 8
+        and costs[space] == np.mean([2, 7, 10, 15])
+        and costs[first] == np.mean([0, 3, 9, 11])
+    )
+
+
+def test_the_orders_of_the_ngrams_were_chosen_on_the_validation_chapters():
+    for unit, orders in measured.ORDERS.items():
+        _, validation, _ = net.parts(unit)
+        near = [n for n in orders if abs(n - measured.ORDER[unit]) <= 1]
+        cost = {n: measured.bits(measured.ngrams(unit, n).probabilities(validation)) for n in near}
+        assert min(cost, key=cost.get) == measured.ORDER[unit]
+
+
+# ---------------------------------------------------------------- the script
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Little text, and no n-grams and quotations of the novel."""
+    parts = {unit: [part[:2000] for part in net.parts(unit)] for unit in net.UNITS}
+    monkeypatch.setattr(language_model, "parts", parts.__getitem__)
+    monkeypatch.setattr(language_model, "scores", lambda model, unit: {"test": 1.0})
+
+
+def run(path, *options):
+    common = ["--hidden", "8", "--batch", "4", "--window", "20", "--every", "2", "--device", "cpu"]
+    language_model.main([*common, *options, "--record", str(path)])
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_run_that_was_broken_off_goes_on_to_the_same_end(tmp_path, monkeypatch, few):
+    """An epoch has 24 windows; the break comes in the second one, so that place and carried state matter."""
+    whole = run(tmp_path / "whole.json", "--steps", "30", "--export", str(tmp_path / "whole.safetensors"))
+    step, taken = language_model.make_step, []
+
+    def breaks(*arguments, **more):
+        inner = step(*arguments, **more)
+
+        def one(batch):
+            taken.append(1)
+            if len(taken) == 29:
+                raise KeyboardInterrupt
+            return inner(batch)
+
+        one.scheduler = inner.scheduler
+        return one
+
+    again = ["--steps", "30", "--checkpoint", str(tmp_path / "run.safetensors"), "--resume", "auto"]
+    monkeypatch.setattr(language_model, "make_step", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "again.json", *again)
+    resumed = run(tmp_path / "again.json", *again, "--export", str(tmp_path / "again.safetensors"))
+    assert len(taken) == 29 + 2 and resumed["rows"] == whole["rows"]
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("unit", net.UNITS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_trains_is_stored_and_comes_back(tmp_path, few, unit, kind):
+    weights = tmp_path / "weights.safetensors"
+    record = run(
+        tmp_path / "record.json", "--unit", unit, "--dropout", kind, "--steps", "2", "--export", str(weights)
+    )
+    assert record["kind"] == kind and record["unit"] == unit and record["rows"][-1]["step"] == 2
+    assert record["command"].startswith("python -m rnnlit.practice.language_model --hidden 8")
+    model = net.load(weights)
+    assert not model.training and sum(p.numel() for p in model.parameters()) == record["parameters"]
+    assert weights.stat().st_size < 2 * record["parameters"] + 2000
+
+
+def test_resume_needs_a_checkpoint():
+    with pytest.raises(SystemExit):
+        language_model.parse(["--resume"])
+
+
+# ---------------------------------------------------------------- the helper
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    torch.manual_seed(0)
+    model = net.build("characters", embedding=E, hidden=H).eval()
+    monkeypatch.setattr(language_model, "shipped", lambda: model)
+
+
+def test_a_text_is_continued(untrained):
+    found = continue_text("It is a truth", 20, seed=1)
+    assert found.startswith("It is a truth") and len(found) == len("It is a truth") + 20
+    assert found == continue_text("It is a truth", 20, seed=1) != continue_text("It is a truth", 20, seed=2)
+
+
+@pytest.mark.parametrize(
+    "text, options, error, words",
+    [
+        (3, {}, TypeError, "text: expected a string, got int"),
+        ("", {}, ValueError, "text: expected 1 to 5000 characters, got 0"),
+        ("a" * 5001, {}, ValueError, "got 5001"),
+        ("naïve #1", {}, ValueError, "text: expected characters of the novel, got '#' 'ï'"),
+        ("a", {"length": 2.5}, TypeError, "length: expected an integer, got float"),
+        ("a", {"length": 0}, ValueError, "length: expected 1 to 10000 characters, got 0"),
+        ("a", {"temperature": -1}, ValueError, "temperature: expected a number from 0 on, got -1"),
+        ("a", {"temperature": float("nan")}, ValueError, "got nan"),
+        ("a", {"top_p": 0}, ValueError, "top_p: expected a number above 0 and at most 1, got 0"),
+    ],
+)
+def test_what_cannot_be_continued(untrained, text, options, error, words):
+    with pytest.raises(error, match=words):
+        continue_text(text, **options)
