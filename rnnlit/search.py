@@ -1,4 +1,4 @@
-"""Greedy and beam search.   B sequences, N hypotheses, V tokens.
+"""Greedy and beam search, and sampling.   B sequences, N hypotheses, V tokens.
 
 A model is a function `step(tokens, state) -> (log_probabilities, state)`: tokens (N,)
 int64, the last token of each hypothesis; log_probabilities (N, V), natural
@@ -175,6 +175,29 @@ def beam_of_one(
         live = [h for h in best if h[1][-1] != stop]
     done.sort(key=itemgetter(0), reverse=True)
     return [Hypothesis(np.array(path[1:-1]), p, p, True) for p, path, _ in done]
+
+
+def sampling_probabilities(
+    logits: Any, temperature: float = 1.0, top_p: float = 1.0
+) -> np.ndarray:
+    """The probabilities to draw a token from.   logits (V,)  ->  (V,) float64
+
+        p_k = exp(l_k / temperature) / sum
+        all but the nucleus becomes 0, and p is divided by its sum again
+
+    The nucleus is the smallest set of the most probable tokens whose probabilities
+    sum to top_p or more (Holtzman et al. 2020). Temperature 0 puts all on the most
+    probable token.
+    """
+    logits = np.asarray(logits, np.float64)
+    if temperature == 0:
+        return np.eye(len(logits))[logits.argmax()]
+    p = np.exp((logits - logits.max()) / temperature)
+    p /= p.sum()
+    order = np.argsort(-p, kind="stable")
+    before = np.cumsum(p[order]) - p[order]  # the sum of all that are more probable
+    p[order[before >= top_p]] = 0
+    return p / p.sum()
 
 
 def _best(

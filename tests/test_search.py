@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlit.search import Hypothesis, beam, beam_of_one, greedy, length_normaliser, select_rows
+from rnnlit.search import (
+    Hypothesis,
+    beam,
+    beam_of_one,
+    greedy,
+    length_normaliser,
+    sampling_probabilities,
+    select_rows,
+)
 from tests.tolerances import TOLERANCE
 
 EXACT = TOLERANCE[np.float64]
@@ -280,3 +288,17 @@ def test_the_beam_to_be_read_finds_what_greedy_search_misses():
     (best, _), (one,) = (beam_of_one(step, np.zeros(1), 0, 5, 4, size) for size in (2, 1))
     assert (best.tokens.tolist(), one.tokens.tolist()) == ([2, 3], [1, 3])
     np.testing.assert_allclose(np.exp([best.score, one.score]), [0.36, 0.33], **EXACT)
+
+
+def test_temperature_and_nucleus_by_hand():
+    logits = np.log([0.5, 0.3, 0.15, 0.05])
+    exact = TOLERANCE[np.float64]
+    np.testing.assert_allclose(sampling_probabilities(logits), [0.5, 0.3, 0.15, 0.05], **exact)
+    squares = np.array([0.25, 0.09, 0.0225, 0.0025])
+    np.testing.assert_allclose(sampling_probabilities(logits, 0.5), squares / squares.sum(), **exact)
+    np.testing.assert_allclose(sampling_probabilities(logits, top_p=0.6), [5 / 8, 3 / 8, 0, 0], **exact)
+    np.testing.assert_allclose(sampling_probabilities(logits, top_p=0.4), [1, 0, 0, 0], **exact)
+    np.testing.assert_allclose(
+        sampling_probabilities(logits[::-1], top_p=0.9), [0, 15 / 95, 30 / 95, 50 / 95], **exact
+    )
+    np.testing.assert_array_equal(sampling_probabilities(logits, 0), [1, 0, 0, 0])

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnnlit.nn import LSTM
+from rnnlit.search import sampling_probabilities
 from rnnlit.tasks import pride
 from rnnlit.tasks.characters import streams
 from rnnlit.tools.train_torch import evaluating
@@ -214,25 +215,6 @@ def memory(model: LanguageModel, numbers: np.ndarray, first: int, window: int = 
 # ---------------------------------------------------------------- writing
 
 
-def adjust(logits: np.ndarray, temperature: float = 1.0, top_p: float = 1.0) -> np.ndarray:
-    """The probabilities that a token is drawn from.   logits (V,)  ->  (V,) float64
-
-        p_k = exp(l_k / temperature) / sum        then all but the nucleus becomes 0, and p sums to 1 again
-
-    The nucleus is the smallest set of the most probable tokens whose probabilities sum to top_p or more
-    (Holtzman et al. 2020). Temperature 0 puts all on the most probable token.
-    """
-    logits = np.asarray(logits, np.float64)
-    if temperature == 0:
-        return np.eye(len(logits))[logits.argmax()]
-    p = np.exp((logits - logits.max()) / temperature)
-    p /= p.sum()
-    order = np.argsort(-p, kind="stable")
-    before = np.cumsum(p[order]) - p[order]  # the sum of all that are more probable
-    p[order[before >= top_p]] = 0
-    return p / p.sum()
-
-
 def write(
     model: LanguageModel,
     numbers: np.ndarray,
@@ -247,7 +229,7 @@ def write(
     with evaluating(model):
         for _ in range(length):
             logits, state = model(x, state)
-            p = adjust(logits[-1, 0].cpu().numpy(), temperature, top_p)
+            p = sampling_probabilities(logits[-1, 0].cpu().numpy(), temperature, top_p)
             found.append(int(rng.choice(len(p), p=p)))
             x = torch.as_tensor([[found[-1]]], device=model.device)
     return np.array(found, np.int64)

@@ -15,7 +15,6 @@ from rnnlit.practice.language_model_net import (
     Stateful,
     Window,
     Windows,
-    adjust,
     log_probabilities,
     memory,
     write,
@@ -165,18 +164,6 @@ def test_memory_holds_the_cells_of_every_layer():
 
 
 # ---------------------------------------------------------------- writing
-
-
-def test_temperature_and_nucleus_by_hand():
-    logits = np.log([0.5, 0.3, 0.15, 0.05])
-    exact = TOLERANCE[np.float64]
-    np.testing.assert_allclose(adjust(logits), [0.5, 0.3, 0.15, 0.05], **exact)
-    squares = np.array([0.25, 0.09, 0.0225, 0.0025])
-    np.testing.assert_allclose(adjust(logits, 0.5), squares / squares.sum(), **exact)
-    np.testing.assert_allclose(adjust(logits, top_p=0.6), [5 / 8, 3 / 8, 0, 0], **exact)
-    np.testing.assert_allclose(adjust(logits, top_p=0.4), [1, 0, 0, 0], **exact)
-    np.testing.assert_allclose(adjust(logits[::-1], top_p=0.9), [0, 15 / 95, 30 / 95, 50 / 95], **exact)
-    np.testing.assert_array_equal(adjust(logits, 0), [1, 0, 0, 0])
 
 
 def test_what_is_written_has_the_models_probabilities():
