@@ -184,32 +184,77 @@ class Stateful:
         self.state = (saved["h"], saved["c"]) if saved else None
 
 
-def log_probabilities(model: LanguageModel, numbers: np.ndarray, first: int, window: int = 500) -> np.ndarray:
-    """log2 p of each token of a text, all those before it known.   (N,)  ->  (N,) float64
+WARM = 500  # tokens that a piece of a text reads before it is asked
 
-    The text is one sequence, before which the token `first` stands.
+
+def _pieces(numbers: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
+    """A text in `count` pieces of L tokens, each with the tokens before it:  (warm + L, count), and warm."""
+    L = -(-len(numbers) // count)
+    warm = min(WARM, L) if count > 1 else 0
+    padded = np.full(warm + count * L, first)
+    padded[warm + 1 : warm + 1 + len(numbers)] = numbers[: count * L - 1]
+    return np.stack([padded[k * L : k * L + warm + L] for k in range(count)], axis=1), warm
+
+
+def _run(
+    model: LanguageModel, numbers: np.ndarray, first: int, count: int, window: int, read: Any
+) -> list[Tensor]:
+    """`read(x, state) -> (result, state)` over windows of all pieces, the state carried on; the results.
+
+    The first piece begins from zeros, the others from the state after the tokens before them.
     """
-    x = torch.as_tensor(np.concatenate([[first], numbers]), device=model.device)[:, None]
+    x, warm = _pieces(numbers, first, count)
+    x = torch.as_tensor(x, device=model.device)
     found, state = [], None
     with evaluating(model):
-        for begin in range(0, len(numbers), window):
-            end = min(begin + window, len(numbers))
-            logits, state = model(x[begin:end], state)
-            logs = logits.log_softmax(-1).gather(-1, x[begin + 1 : end + 1, :, None])
-            found.append(logs.flatten())
-    return torch.cat(found).cpu().double().numpy() / np.log(2)
+        if warm:
+            state = model(x[:warm])[1]
+            state[0][:, 0], state[1][:, 0] = 0, 0
+        for begin in range(warm, len(x), window):
+            result, state = read(x[begin : begin + window], state)
+            found.append(result)
+    return found
 
 
-def memory(model: LanguageModel, numbers: np.ndarray, first: int, window: int = 500) -> np.ndarray:
-    """The cells of all layers after each token of a text.   (N,)  ->  (N, L·H) float32, layer after layer"""
-    x = torch.as_tensor(np.concatenate([[first], numbers]), device=model.device)[:, None]
-    found, state = [], None
-    with evaluating(model):
-        for begin in range(0, len(x), window):
-            e = model.embed(x[begin : begin + window])
-            _, state, states = model.lstm(e, state, return_all_states=True)
-            found.append(states.c[:, :, 0].transpose(0, 1).flatten(1).cpu())  # (L, T, 1, H) -> (T, L·H)
-    return torch.cat(found).numpy()[1:]
+def log_probabilities(
+    model: LanguageModel, numbers: np.ndarray, first: int, pieces: int = 1, window: int = 500
+) -> np.ndarray:
+    """log2 p of each token of a text, given those before it.   (N,)  ->  (N,) float64
+
+    Before the text stands the token `first`. With pieces = 1 it is read as one sequence. With more it is cut
+    into so many, which are read side by side, and each knows of what stands before it the last 500 tokens.
+    """
+    L = -(-len(numbers) // pieces)
+    y = np.zeros(L * pieces, np.int64)
+    y[: len(numbers)] = numbers
+    right = torch.as_tensor(y.reshape(pieces, L).T.copy(), device=model.device)  # (L, pieces)
+    at = 0
+
+    def read(x: Tensor, state: Any) -> tuple[Tensor, States]:
+        nonlocal at
+        logits, state = model(x, state)
+        at += len(x)
+        return logits.log_softmax(-1).gather(-1, right[at - len(x) : at, :, None])[..., 0], state
+
+    logs = torch.cat(_run(model, numbers, first, pieces, window, read))  # (L, pieces)
+    return logs.T.flatten()[: len(numbers)].cpu().double().numpy() / np.log(2)
+
+
+def memory(
+    model: LanguageModel, numbers: np.ndarray, first: int, pieces: int = 1, window: int = 500
+) -> np.ndarray:
+    """The cells of all layers after each token of a text.   (N,)  ->  (N, L·H) float32, layer after layer
+
+    pieces: as for `log_probabilities`.
+    """
+
+    def read(x: Tensor, state: Any) -> tuple[Tensor, States]:
+        _, state, states = model.lstm(model.embed(x), state, return_all_states=True)
+        return states.c.permute(2, 1, 0, 3).flatten(2).cpu(), state  # (L, T, B, H) -> (B, T, L·H)
+
+    # What has been read so far: the token `first`, and then the text.
+    cells = torch.cat(_run(model, np.append(numbers, first), first, pieces, window, read), 1)
+    return cells.flatten(0, 1)[1 : len(numbers) + 1].numpy()
 
 
 # ---------------------------------------------------------------- writing

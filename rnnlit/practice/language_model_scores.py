@@ -28,6 +28,7 @@ from rnnlit.tasks.ngrams import KneserNey, bits
 from rnnlit.tools.probes import auc, auc_by_chance
 
 ORDERS = {"characters": (1, 2, 3, 4, 5, 6, 7, 8, 9), "words": (1, 2, 3, 4, 5, 6)}  # n-grams that are tried
+PIECES = 64  # that a text is read in, side by side
 ORDER = {"characters": 8, "words": 6}  # the best of them on the validation chapters
 
 
@@ -36,7 +37,7 @@ def scores(model: LanguageModel, unit: str) -> dict[str, Any]:
     text, validation, test = parts(unit)
     first = start(unit)
     logs = {
-        name: log_probabilities(model, part, first)
+        name: log_probabilities(model, part, first, PIECES)
         for name, part in (("train", text[: len(test)]), ("validation", validation), ("test", test))
     }
     found: dict[str, Any] = {name: round(float(-one.mean()), 4) for name, one in logs.items()}
@@ -108,7 +109,7 @@ def quotes(model: LanguageModel, seed: int = 0) -> dict[str, Any]:
     truths = [pride.inside_quotes(text)[::4] for text in texts]
     found: dict[str, Any] = {"inside": round(float(truths[1].mean()), 3)}
     for name, one in (("trained", model), ("untrained", untrained)):
-        cells = [memory(one, part, start("characters"))[::4] for part in numbers]
+        cells = [memory(one, part, start("characters"), PIECES)[::4] for part in numbers]
         chosen = auc(cells[0], truths[0])
         unit = int(np.abs(chosen - 0.5).argmax())
         rng = np.random.default_rng(seed)

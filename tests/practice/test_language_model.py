@@ -163,6 +163,21 @@ def test_memory_holds_the_cells_of_every_layer():
     np.testing.assert_allclose(cells[5], c[:, 0].detach().flatten(), **TOLERANCE[np.float32])
 
 
+def test_pieces_know_the_tokens_before_them():
+    """Three pieces of 8, 8 and 7 tokens; the second and the third read 8 tokens first, from zeros."""
+    model, text = small(), [2, *NUMBERS]
+    whole, got = (log_probabilities(model, NUMBERS, 2, pieces, window=3) for pieces in (1, 3))
+    cells = memory(model, NUMBERS, 2, 3, window=3)
+    np.testing.assert_allclose(got[:8], whole[:8], **TOLERANCE[np.float32])
+    for begin, end in ((8, 16), (16, 23)):
+        x = torch.as_tensor(np.array(text[begin - 8 : end]))[:, None]
+        logs = model(x)[0][8:, 0].log_softmax(-1)
+        wanted = [logs[k, NUMBERS[begin + k]].item() / np.log(2) for k in range(end - begin)]
+        np.testing.assert_allclose(got[begin:end], wanted, **TOLERANCE[np.float32])
+        _, (_, c) = model(x)  # what has been read is NUMBERS up to and with end - 2
+        np.testing.assert_allclose(cells[end - 2], c[:, 0].detach().flatten(), **TOLERANCE[np.float32])
+
+
 # ---------------------------------------------------------------- writing
 
 
@@ -265,6 +280,29 @@ def test_each_kind_trains_is_stored_and_comes_back(tmp_path, few, unit, kind):
     model = net.load(weights)
     assert not model.training and sum(p.numel() for p in model.parameters()) == record["parameters"]
     assert weights.stat().st_size < 2 * record["parameters"] + 2000
+
+
+def test_a_limit_of_seconds_ends_the_training_with_its_schedule(tmp_path, few):
+    record = run(tmp_path / "record.json", "--steps", "1000000", "--limit", "0.5")
+    steps = [row["step"] for row in record["rows"]]
+    assert steps[-1] == record["steps"] < 1_000_000 and steps == sorted(steps)
+    assert record["best"] in steps
+    clock = language_model.Clock(1000)
+    factors = [clock.rate(step) for step in range(1001)]
+    assert max(factors) == factors[100] == 1 and factors[0] == 0.04 and factors[1000] == 0
+    assert factors[550] == pytest.approx(0.5)  # half a cosine later
+    assert language_model.Clock(1000, limit=1e-9).progress(0) == 1
+
+
+def test_the_weights_of_the_best_row_are_kept():
+    model = small()
+    best = language_model.Best(model)
+    for bits, value in ((3.0, 1.0), (2.0, 2.0), (2.5, 3.0)):
+        torch.nn.init.constant_(model.output.bias, value)
+        best.see(bits)
+    other = language_model.Best(small())
+    other.load_state_dict(best.state_dict())
+    assert other.bits == 2.0 and (other.weights["output.bias"] == 2.0).all()
 
 
 def test_resume_needs_a_checkpoint():
