@@ -71,9 +71,13 @@ def auc_by_chance(values: np.ndarray, truth: np.ndarray, rng: np.random.Generato
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """The ranks from 1 on in each column, equal values sharing their mean."""
+    order = np.argsort(values, axis=0)
+    places = np.broadcast_to(np.arange(1.0, len(values) + 1)[:, None], values.shape)
     ranks = np.empty(values.shape)
-    for u, column in enumerate(values.T):
-        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
+    np.put_along_axis(ranks, order, places, axis=0)
+    ordered = np.take_along_axis(values, order, axis=0)
+    for u in np.flatnonzero((ordered[1:] == ordered[:-1]).any(axis=0)):  # columns with equal values
+        _, place, count = np.unique(values[:, u], return_inverse=True, return_counts=True)
         ranks[:, u] = (np.cumsum(count) - (count - 1) / 2)[place]
     return ranks
 
