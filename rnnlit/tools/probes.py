@@ -71,15 +71,15 @@ def auc_by_chance(values: np.ndarray, truth: np.ndarray, rng: np.random.Generato
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """The ranks from 1 on in each column, equal values sharing their mean."""
-    order = np.argsort(values, axis=0)
-    places = np.broadcast_to(np.arange(1.0, len(values) + 1)[:, None], values.shape)
-    ranks = np.empty(values.shape)
-    np.put_along_axis(ranks, order, places, axis=0)
-    ordered = np.take_along_axis(values, order, axis=0)
-    for u in np.flatnonzero((ordered[1:] == ordered[:-1]).any(axis=0)):  # columns with equal values
-        _, place, count = np.unique(values[:, u], return_inverse=True, return_counts=True)
-        ranks[:, u] = (np.cumsum(count) - (count - 1) / 2)[place]
-    return ranks
+    columns = np.ascontiguousarray(values.T)
+    order = np.argsort(columns, axis=1)
+    ranks = np.empty(columns.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, len(values) + 1)[None], axis=1)
+    ordered = np.take_along_axis(columns, order, axis=1)
+    for u in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):  # those with equal values
+        _, place, count = np.unique(columns[u], return_inverse=True, return_counts=True)
+        ranks[u] = (np.cumsum(count) - (count - 1) / 2)[place]
+    return ranks.T
 
 
 def _areas(ranks: np.ndarray, truths: np.ndarray) -> np.ndarray:
