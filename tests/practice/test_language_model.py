@@ -1,6 +1,7 @@
 """Language models. Oracles: sums by hand, torch's own layers, the text itself, one run against another."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from rnnlit.practice.language_model_net import (
 from rnnlit.tasks import pride
 from tests.tolerances import TOLERANCE
 
+ROOT = Path(__file__).resolve().parents[2]
 V, E, H, L = 7, 3, 4, 2
 NUMBERS = np.array([3, 1, 4, 1, 5, 0, 2, 6, 5, 3, 5, 1, 1, 2, 0, 6, 4, 3, 3, 2, 1, 0, 4])
 
@@ -223,6 +225,47 @@ def test_the_orders_of_the_ngrams_were_chosen_on_the_validation_chapters():
         near = [n for n in orders if abs(n - measured.ORDER[unit]) <= 1]
         cost = {n: measured.bits(measured.ngrams(unit, n).probabilities(validation)) for n in near}
         assert min(cost, key=cost.get) == measured.ORDER[unit]
+
+
+# ---------------------------------------------------------------- the record, and the weights that are shipped
+
+
+def test_the_record_has_every_kind_with_seeds_and_commands():
+    for unit in net.UNITS:
+        for kind in KINDS:
+            runs = language_model.recorded(unit, kind)
+            assert len(runs) >= 2 and len({run["seed"] for run in runs}) == len(runs)
+            for run in runs:
+                options = language_model.parse(run["command"].split()[3:])
+                assert (options.unit, options.dropout, options.seed) == (unit, kind, run["seed"])
+                assert run["rows"][-1]["step"] == run["steps"] and run["machine"]["gpu"]
+
+
+def test_the_recorded_counts_are_those_of_today():
+    found = language_model.recorded_baselines()
+    for unit, order in measured.ORDER.items():
+        test = net.parts(unit)[2]
+        (row,) = (row for row in found[unit]["ngrams"] if row["n"] == order)
+        assert row["test"] == round(measured.bits(measured.ngrams(unit, order).probabilities(test)), 4)
+        assert min(found[unit]["ngrams"], key=lambda row: row["validation"]) == row
+
+
+def test_the_shipped_model_costs_what_its_record_says():
+    """On the test chapters; float16 and another processor may move the fourth digit."""
+    (run,) = language_model.recorded("characters", "zaremba", layers=1)
+    test = net.parts("characters")[2]
+    logs = log_probabilities(language_model.shipped(), test, net.start("characters"), measured.PIECES)
+    assert -logs.mean() == pytest.approx(run["bits"]["test"], abs=1e-3)
+
+
+def test_published_results_stand_beside_ours():
+    rows = language_model.beside()
+    bibliography = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    assert len(rows) == 6 and all(f"{{{row.work}," in bibliography for row in rows)
+    runs = language_model.recorded("words", "none")
+    perplexity = np.mean([run["bits"]["test"] for run in runs])
+    assert rows[1].ours == f"{2**perplexity:.1f}" and rows[1].theirs == "114.5"
+    assert rows[0].ours == "91.9"
 
 
 # ---------------------------------------------------------------- the script
