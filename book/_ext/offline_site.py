@@ -100,7 +100,7 @@ def leave_stamp(app: Sphinx, exception: Exception | None) -> None:
 
 def digest_of_extensions() -> str:
     """Return a hash over the book's own extensions: when one of them changes, all pages are made again."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".js"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

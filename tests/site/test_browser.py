@@ -36,6 +36,7 @@ QUIET = (  # a headless browser that talks to no one but the site
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 MODES = ("light", "dark")
+SPECIAL = ("index.html", "404.html")  # leads to the first page; is shown elsewhere: see test_site_head.py
 LINES, LETTERS = 3.0, 4.5  # contrast that WCAG 2.1 (1.4.11, 1.4.3, level AA) asks of graphics and of text
 
 VISIBLE_TEXT = """() => {
@@ -188,9 +189,9 @@ def raw_tex(text: str) -> list[str]:
 
 
 def all_pages(site: Path) -> list[str]:
-    """Return the addresses of all pages, relative to the site; index.html only leads to the first of them."""
+    """Return the addresses of all pages, relative to the site."""
     paths = (path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html")))
-    return [path for path in paths if not path.startswith("_static/") and path != "index.html"]
+    return [path for path in paths if not path.startswith("_static/") and path not in SPECIAL]
 
 
 def is_chapter(path: str) -> bool:

@@ -110,14 +110,6 @@ def test_every_picture_is_there_and_has_alternative_text(built: list[Page]) -> N
     assert [(page.path.name, source) for page, source, alt in images if not (alt or "").strip()] == []
 
 
-def test_every_page_of_the_book_has_a_description_of_its_own(site: Path) -> None:
-    found = {name: read_page(site / f"{name}.html").descriptions for name in book_pages()}
-    assert {name: texts for name, texts in found.items() if len(texts) != 1 or len(texts[0]) < 20} == {}
-    texts = [texts[0] for texts in found.values()]
-    assert len(set(texts)) == len(texts)
-    assert [text for text in texts if re.search(r"[\\${}]", text)] == []
-
-
 def test_every_notebook_can_be_downloaded_and_launched(site: Path) -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     owner_and_name = urlsplit(config["repository"]["url"]).path.strip("/")
