@@ -14,7 +14,7 @@ const siteSearch = (() => {
   const REFERENCE = 0.3; // the share of pages that one looks things up in
   const PAGES = 10, NAMES = 10; // at most so many of each are listed
   const RUNS = /[a-z0-9]+(?:[-_][a-z0-9]+)*|[\u3400-\u4dbf\u4e00-\u9fff]+/g;
-  const QUESTION = ["can", "do", "does", "from", "how", "i", "mean", "use", "using", "vs", "what", "when", "why"];
+  const QUESTION = "about an can do does from how i mean use using vs what when why".split(" ");
   const LEFT_OUT = new Set([...stopwords, ...QUESTION]);
   // British endings and American ones: initialise, analyse, behaviour, centre. "noise" is "noize" on both sides.
   const SPELLING = [
@@ -193,11 +193,47 @@ const siteSearch = (() => {
     return [...first, ...listed, ...once.filter((item) => !first.includes(item))].reverse();
   };
 
-  return { indexed, words, results };
+  // The text of a page, or of the section that a result leads to, as it is read.
+  const readable = (page, anchor) => {
+    const parsed = new DOMParser().parseFromString(page, "text/html");
+    const part = parsed.querySelector(`[role="main"] ${anchor || "article"}`) || parsed.querySelector('[role="main"]');
+    part.querySelectorAll("h1, h2, h3, h4, script, style, .katex-html").forEach((element) => element.remove());
+    part.querySelectorAll("p, li, dt, dd, th, td, pre").forEach((element) => element.append(" "));
+    return part.textContent.replace(/\s+/g, " ");
+  };
+
+  // Some 240 letters of a text in which most of the words that were looked for stand together, the first such place.
+  const excerpt = (text, looked) => {
+    const lower = text.toLowerCase(), places = [];
+    const terms = looked.flatMap((term) => (isHan(term) ? [term, ...pairs(term)] : [term]));
+    terms.forEach((term, number) => {
+      for (let at = lower.indexOf(term); at >= 0; at = lower.indexOf(term, at + 1)) places.push([at, number]);
+    });
+    places.sort((a, b) => a[0] - b[0]);
+    let start = 0, most = 0;
+    places.forEach(([at], k) => {
+      const together = new Set();
+      for (let j = k; j < places.length && places[j][0] < at + 160; j += 1) together.add(places[j][1]);
+      if (together.size > most) [start, most] = [Math.max(at - 60, 0), together.size];
+    });
+    const [begin, end] = [start ? text.indexOf(" ", start) : 0, start + 240];
+    const whole = end < text.length ? text.slice(begin, end).replace(/ \S*$/, " …") : text.slice(begin);
+    return `${start ? "… " : ""}${whole.trim()}`;
+  };
+
+  return { excerpt, indexed, isWord, readable, results, words };
 })();
+
+Search.makeSearchSummary = (page, terms, anchor) => {
+  const summary = document.createElement("p");
+  summary.className = "context";
+  summary.textContent = siteSearch.excerpt(siteSearch.readable(page, anchor), [...terms]);
+  return summary;
+};
 
 Search._performSearch = (query, searchTerms, excludedTerms, highlightTerms, objectTerms) => {
   _removeChildren(document.getElementById("search-progress"));
-  const names = [...objectTerms].flatMap((term) => Search.performObjectSearch(term, objectTerms));
+  const parts = new Set([...objectTerms].filter(siteSearch.isWord));
+  const names = [...parts].flatMap((part) => Search.performObjectSearch(part, parts));
   return siteSearch.results(query, names);
 };

@@ -245,7 +245,7 @@ def test_two_spellings_find_the_same(search) -> None:
     pairs = [
         ("initialise", "initialize"),
         ("σ", "sigma"),
-        ("behaviour", "behavior"),
+        ("regularisation", "regularization"),
         ("Bahdanau", "BAHDANAU"),
     ]
     for pair in pairs:
