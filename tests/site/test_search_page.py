@@ -89,6 +89,15 @@ FIRST = {
     "reset gate": "gru#look-or-not-the-reset-gate",
     "update gate": "gru#keep-or-take-the-update-gate",
     "reset_after": "gru",
+    "backpropagation": "rnn",
+    "training loop": "rnn",
+    "hidden state": "terminology",
+    "stacked lstm": "birnn",
+    "language model": "rnn#guess-the-next-letter",
+    "concat score": "attention",
+    "positional encoding": "attention",
+    "adding problem": "lstm_start",
+    "chrono initialization": "lstm_start",
     "perplexity": "rnn#count",
     "cross entropy": "rnn#how-wrong-was-a-guess",
     "temperature": "rnn#let-it-write",
@@ -169,6 +178,12 @@ FIRST = {
     "勘误": "errata",
     "并行扫描": "speed",
     "LSTM 网络": "lstm",
+    "激活函数": "terminology",
+    "反向传播": "rnn",
+    "语言模型": "rnn#guess-the-next-letter",
+    "隐马尔可夫模型": "birnn#what-is-the-future-worth",
+    "多头注意力": "attention#from-here-to-the-transformer",
+    "查询 键 值": "attention",
 }
 # What is written like a name of the package leads to its documentation.
 NAMES = {
@@ -219,6 +234,20 @@ def wrong(search, expected: dict[str, str]) -> dict[str, list[str]]:
         if first != place and ("#" in place or first.partition("#")[0] != place):
             missed[query] = places[:3]
     return missed
+
+
+def test_no_two_pages_claim_a_keyword_and_each_page_has_one(search) -> None:
+    claimed, pages = search.evaluate(
+        """() => { const { book, docnames } = Search._index, words = (k) => siteSearch.words(k).join(" ");
+            return [book.keywords.map(([page, keyword]) => [words(keyword), docnames[page]]), docnames]; }"""
+    )
+    by_words: dict[str, set[str]] = {}
+    for words, page in claimed:
+        assert words, page
+        by_words.setdefault(words, set()).add(page)
+    assert {words: claims for words, claims in by_words.items() if len(claims) > 1} == {}
+    # Modules of the package are found by their names.
+    assert {page for page in pages if not page.startswith("book/api/")} == {page for _, page in claimed}
 
 
 def test_what_a_reader_types_leads_to_the_page_on_it(search) -> None:
