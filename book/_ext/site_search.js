@@ -196,7 +196,7 @@ const siteSearch = (() => {
   // The text of a page, or of the section that a result leads to, as it is read.
   const readable = (page, anchor) => {
     const parsed = new DOMParser().parseFromString(page, "text/html");
-    const part = parsed.querySelector(`[role="main"] ${anchor || "article"}`) || parsed.querySelector('[role="main"]');
+    const part = parsed.getElementById(anchor.slice(1)) || parsed.querySelector("article") || parsed.body;
     part.querySelectorAll("h1, h2, h3, h4, script, style, .katex-html").forEach((element) => element.remove());
     part.querySelectorAll("p, li, dt, dd, th, td, pre").forEach((element) => element.append(" "));
     return part.textContent.replace(/\s+/g, " ");
@@ -216,9 +216,9 @@ const siteSearch = (() => {
       for (let j = k; j < places.length && places[j][0] < at + 160; j += 1) together.add(places[j][1]);
       if (together.size > most) [start, most] = [Math.max(at - 60, 0), together.size];
     });
-    const [begin, end] = [start ? text.indexOf(" ", start) : 0, start + 240];
-    const whole = end < text.length ? text.slice(begin, end).replace(/ \S*$/, " …") : text.slice(begin);
-    return `${start ? "… " : ""}${whole.trim()}`;
+    // From a whole word to a whole word; Chinese has no spaces to look for.
+    const from = text.slice(start, start + 240).replace(start ? /^\S{0,20} / : "", start ? "… " : "");
+    return start + 240 < text.length ? from.replace(/ \S{0,20}$/, " …") : from.trim();
   };
 
   return { excerpt, indexed, isWord, readable, results, words };
