@@ -103,7 +103,8 @@ def wrong(listed: list[str], there: set[str], packages: set[str]) -> list[str]:
 def source(package: Path, name: str) -> Path:
     """Return the file of a module or a package."""
     path = package.joinpath(*name.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    inside = path / "__init__.py"  # a folder of data may have a module's name
+    return inside if inside.is_file() else path.with_suffix(".py")
 
 
 def gathered(tree: ast.Module) -> dict[str, str]:
