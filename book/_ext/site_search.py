@@ -4,8 +4,8 @@ Sphinx keeps, for each page, whether a word stands on it. That can't tell the pa
 names it, has no Chinese words, and takes -ise and -ize for two words. So the index gets a part of its own:
 - for each section, its heading, and how often each word stands in it;
 - the glossary: each term, in both languages, and the section that explains it;
-- the keywords of each page: what people type who look for it. They stand in the page's own metadata: first its
-  names, which lead to its top; after a semicolon what is found on it, which leads to a section.
+- the keywords of each page: what people type who look for it. They stand in the page's own metadata: first
+  its names, which lead to its top; after a semicolon what is found on it, which leads to a section.
 
 The order is made from it in the reader's browser, by site_search.js. The page, box and list are Sphinx's.
 

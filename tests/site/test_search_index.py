@@ -15,13 +15,12 @@ from tests.site.test_extensions import EXTENSIONS
 CONFIG = f"""
 import sys
 sys.path.insert(0, {str(EXTENSIONS)!r})
-extensions = ["myst_nb", "site_search", "site_head"]
+extensions = ["myst_parser", "site_search", "site_head"]
 html_theme = "basic"
 html_title = "A small book"
 html_baseurl = "{{address}}"
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"
 site_search_reference = ["ref*"]
 """
 INDEX = """---

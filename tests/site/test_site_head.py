@@ -152,6 +152,12 @@ def test_an_address_that_leads_nowhere_shows_the_way(
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 30)"
     assert dark == (mode == "dark")
     assert page.locator("main li a").count() == len(book_pages())
+
+
+def test_the_links_of_that_page_lead_into_the_site(window, site: Path) -> None:
+    page = window().new_page()
+    public(site, page)
+    page.goto(f"{ADDRESS}no/such/page")
     page.locator("main li a", has_text="Dropout").click()
     page.wait_for_url(f"{ADDRESS}book/dropout.html")
     page.go_back()
