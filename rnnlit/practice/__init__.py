@@ -2,7 +2,7 @@
 
 What a user calls stands here by its name, and is imported when it is first asked for:
 
-    from rnnlit.practice import continue_text, counts, pronounce
+    from rnnlit.practice import continue_text, counts, execute, pronounce
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnlit.practice.counting import counts
+    from rnnlit.practice.execution import execute
     from rnnlit.practice.language_model import continue_text
     from rnnlit.practice.pronunciation import pronounce
 
 HELPERS = {
     "continue_text": "language_model",
     "counts": "counting",
+    "execute": "execution",
     "pronounce": "pronunciation",
 }  # by name, the module that has it
-__all__ = ["continue_text", "counts", "pronounce"]
+__all__ = ["continue_text", "counts", "execute", "pronounce"]
 
 
 def __getattr__(name: str) -> Any:

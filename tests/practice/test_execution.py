@@ -1,0 +1,204 @@
+"""Learning to execute: the curricula, the counts of what is right, and the script."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlit.practice import execution
+from rnnlit.practice.execution import Curriculum, Executor, answers, free_running, held_out, teacher_forced
+from rnnlit.tasks import programs
+from rnnlit.tasks.programs import ALPHABET, IGNORE, OUTPUT, Die, Program
+from tests.tolerances import TOLERANCE
+
+
+def small(seed=0):
+    torch.manual_seed(seed)
+    return Executor(7, embedding=5)
+
+
+class Parrot(torch.nn.Module):
+    """Writes one text, whatever it reads: its state counts the characters since "@"."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text = text + "." * 20
+        self.output = torch.nn.Linear(2, len(OUTPUT))  # for its device
+
+    def forward(self, x):
+        logits = torch.zeros(*x.shape, len(OUTPUT))
+        for b, column in enumerate(x.T.tolist()):
+            begin = column.index(ALPHABET.index("@"))
+            for t in range(begin, len(column)):
+                logits[t, b, OUTPUT.index(self.text[t - begin])] = 1
+        return logits
+
+
+def test_teacher_forced_shares_by_hand():
+    some = [Program("print(7+5)", "12"), Program("print(9+4)", "13"), Program("print(50+50)", "100")]
+    # It writes 12... : right are "12.", "1 ." and "1  .", which is 3 + 2 + 2 of 3 + 3 + 4 characters.
+    assert teacher_forced(Parrot("12"), some) == (0.7, 1 / 3)
+
+
+def test_free_running_shares_by_hand():
+    some = [Program("", "12"), Program("", "-3"), Program("", "100")]
+    # "12." 3 of 3; "3." against "-3." 0 of 3; "1000." against "100." 3 of 4.
+    assert free_running(["12", "3", "1000"], some) == (0.6, 1 / 3)
+
+
+def test_free_running_writes_what_the_loop_over_characters_writes():
+    """Against one program at a time, read whole again for each character."""
+    model = small().eval()
+    texts = ["print(12+3)", "a=5\nprint(a-77)", "print(4)"]
+    wanted = []
+    for text in texts:
+        written = ""
+        while len(written) < 6 and not written.endswith("."):
+            x = torch.from_numpy(programs.numbers([text + "@" + written]))
+            with torch.no_grad():
+                written += OUTPUT[int(model(x)[-1, 0].argmax())]
+        wanted.append(written.removesuffix("."))
+    assert answers(model, texts, longest=6) == wanted
+
+
+def test_an_answer_is_right_free_running_just_when_it_is_right_teacher_forced():
+    """Up to its first mistake a network reads the true characters either way."""
+    torch.manual_seed(1)
+    model = Executor(32)
+    adam = torch.optim.Adam(model.parameters(), 1e-2)
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        some = programs.draw_many("sums", [(1, 1)] * 64, "train", rng)
+        loss = execution.loss_fn(model, programs.encode(some))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    some = programs.draw_many("sums", [(1, 1)] * 81, "train", rng)
+    teacher, exact = teacher_forced(model, some)
+    free, also = free_running(answers(model, [one.text for one in some]), some)
+    assert 0.05 < exact == also < 1 and free <= teacher
+
+
+def test_the_loss_is_that_of_the_asked_characters():
+    model = small()
+    some = [Program("print(7+5)", "12"), Program("print(3-9)", "-6")]
+    batch = programs.encode(some)
+    logs = model(torch.from_numpy(batch.x)).log_softmax(-1).detach().numpy()
+    asked = [(t, b) for t in range(batch.x.shape[0]) for b in range(2) if batch.write[t, b] != IGNORE]
+    assert len(asked) == 6
+    wanted = -np.mean([logs[t, b, batch.write[t, b]] for t, b in asked])
+    np.testing.assert_allclose(execution.loss_fn(model, batch).item(), wanted, **TOLERANCE[np.float32])
+
+
+def test_difficulties_go_by_length_and_then_by_nesting():
+    assert Curriculum("mix", 3, 2).levels == [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)]
+    with pytest.raises(ValueError, match="curriculum: expected one of baseline, naive, mix, combined"):
+        Curriculum("fast", 3, 2)
+
+
+def test_what_each_curriculum_draws():
+    roll = Die(np.random.default_rng(0))
+    drawn = {}
+    for name in execution.CURRICULA:
+        one = Curriculum(name, 3, 2)
+        one.at = 1
+        levels = one.draw(6000, roll)
+        drawn[name] = [levels.count(level) / 6000 for level in one.levels]
+    assert drawn["baseline"] == [0, 0, 0, 0, 0, 1] and drawn["naive"] == [0, 1, 0, 0, 0, 0]
+    np.testing.assert_allclose(drawn["mix"], np.full(6, 1 / 6), atol=0.02)  # a deviation is 0.005
+    np.testing.assert_allclose(drawn["combined"], np.full(6, 1 / 30) + [0, 0.8, 0, 0, 0, 0], atol=0.02)
+
+
+def test_a_curriculum_goes_on_when_it_is_good_when_it_is_stuck_and_when_time_is_up():
+    one = Curriculum("naive", 4, 1, reports=40)  # 75 % of 40, for three difficulties: ten reports each
+    one.report(0.96)
+    assert one.at == 1
+    for accuracy in (0.5, 0.4, 0.5):
+        one.report(accuracy)
+    assert one.at == 1
+    one.report(0.5)  # the third without a better one
+    assert one.at == 2
+    for k in range(10):
+        assert one.at == 2
+        one.report(0.5 + k / 100)
+    assert one.at == 3
+    one.report(0.99)
+    assert one.at == 3  # there is no harder one
+
+
+def test_held_out_programs_are_of_their_part_and_always_the_same():
+    some = held_out("programs", (3, 1), 40)
+    assert some == held_out.__wrapped__("programs", (3, 1), 40)
+    assert {programs.part_of(one) for one in some} == {"test"}
+    assert all("for" in one.text for one in held_out("programs", (3, 1), 40, kind="loop"))
+
+
+OPTIONS = [
+    "--length",
+    "2",
+    "--hidden",
+    "6",
+    "--batch",
+    "9",
+    "--every",
+    "2",
+    "--test",
+    "20",
+    "--device",
+    "cpu",
+]
+
+
+def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
+    """A run that is broken off and goes on gives the bits of a whole one; its weights answer as it does."""
+    record, weights = tmp_path / "whole.json", tmp_path / "whole.safetensors"
+    execution.main([*OPTIONS, "--steps", "6", "--record", str(record), "--export", str(weights)])
+    step, taken = execution.make_step, []
+
+    def breaks(*arguments, **more):
+        inner = step(*arguments, **more)
+
+        def one(batch):
+            taken.append(1)
+            if len(taken) == 6:
+                raise KeyboardInterrupt
+            return inner(batch)
+
+        one.scheduler = inner.scheduler
+        return one
+
+    again, checkpoint = tmp_path / "again.json", str(tmp_path / "run.safetensors")
+    more = ["--steps", "6", "--checkpoint", checkpoint, "--resume", "auto"]
+    monkeypatch.setattr(execution, "make_step", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        execution.main([*OPTIONS, *more])
+    execution.main([*OPTIONS, *more, "--record", str(again)])
+    assert len(taken) == 6 + 2
+    one, other = json.loads(record.read_text()), json.loads(again.read_text())
+    assert one["rows"] == other["rows"] and one["test"] == other["test"]
+    assert [row["step"] for row in one["rows"]] == [2, 4, 6] and one["steps"] == 6
+    assert one["command"] == "python -m rnnlit.practice.execution " + " ".join([*OPTIONS, "--steps", "6"])
+    assert set(one["test"]["kinds"]) == set(programs.KINDS)
+    assert [row[:2] for row in one["test"]["grid"]] == [[1, 1], [2, 1]]
+    loaded = execution.load(weights)
+    assert not loaded.training and sum(p.numel() for p in loaded.parameters()) == one["parameters"]
+
+
+def test_a_run_ends_at_its_limit_with_what_it_has(tmp_path):
+    record = tmp_path / "short.json"
+    execution.main([*OPTIONS, "--steps", "1000", "--limit", "0.001", "--record", str(record)])
+    got = json.loads(record.read_text())
+    assert got["steps"] == 2 and [row["step"] for row in got["rows"]] == [2] and got["test"]["programs"] == 20
+
+
+@pytest.mark.parametrize("task", ["sums", "memory"])
+def test_the_other_tasks_train_too(task, capsys):
+    execution.main([*OPTIONS, "--task", task, "--steps", "2", "--form", "both", "--curriculum", "mix"])
+    got = json.loads(capsys.readouterr().out)
+    assert got["task"] == task and got["test"]["programs"] == 20 and "kinds" not in got["test"]
+
+
+def test_resume_needs_a_checkpoint():
+    with pytest.raises(SystemExit):
+        execution.parse(["--resume"])
