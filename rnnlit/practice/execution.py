@@ -4,9 +4,9 @@
     python -m rnnlit.practice.execution --task sums --length 9 --curriculum combined
 
 One LSTM of two layers reads the program and "@", and goes on with the answer, as Zaremba & Sutskever (2014)
-built it. The four curricula are theirs: the target's difficulty from the start (`baseline`), from easy to hard
-(`naive`), all difficulties at once (`mix`), and each program by one of the last two (`combined`). Afterwards
-programs of the test part are answered, and three shares are counted:
+built it. The four curricula are theirs: the target's difficulty from the start (`baseline`), from easy to
+hard (`naive`), all difficulties at once (`mix`), and each program by one of the last two (`combined`).
+Afterwards programs of the test part are answered, and three shares are counted:
 
     teacher  right characters, each with the true ones before it: the paper's measure
     free     right characters, each with the network's own ones before it
@@ -28,8 +28,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -78,8 +76,8 @@ def loss_fn(model: torch.nn.Module, batch: Batch) -> Tensor:
 class Curriculum:
     """Which difficulties to train on, and when to go on to the next.
 
-    The difficulties are (1, 1), (2, 1) .. (length, 1), (1, 2) .. (length, nesting). `naive` and `combined` go on
-    to the next one when the accuracy is above 0.95, or has not become better in three reports, or when the
+    The difficulties are (1, 1), (2, 1) .. (length, 1), (1, 2) .. (length, nesting). `naive` and `combined` go
+    on to the next one when the accuracy is above 0.95, or has not become better in three reports, or when the
     difficulty has had its share of the training: `reports` are to come, and after 75 % of them the last
     difficulty has to be reached. In the paper there is no such end.
     """
@@ -262,12 +260,16 @@ def _percent(share: float) -> float:
 
 def save(path: Path, model: Executor, **setting: Any) -> None:
     """The weights in float16, and how the model was built."""
+    from safetensors.torch import save_file  # to train needs torch alone
+
     state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
     save_file(state, path, {"setting": json.dumps(setting)})
 
 
 def load(path: Any, device: str = "cpu") -> Executor:
     """A model that `save` has written, in float32, ready to read."""
+    from safetensors import safe_open
+
     with safe_open(path, framework="pt") as stored:
         setting = json.loads(stored.metadata()["setting"])
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
@@ -294,7 +296,7 @@ def execute(program: str, task: str = "programs") -> Executed:
     """A network's guess of what a program prints, and beside it what it does print.
 
     The guess is that of a small LSTM that was trained on programs such as the examples in
-    `rnnlit.tasks.programs`; it computes nothing else. The answer is worked out by a reader of the same grammar.
+    `rnnlit.tasks.programs`; it computes nothing else. The answer is worked out by a reader of the grammar.
     task: "programs", or "sums" for the network that has learned to add alone: print(12+34).
 
     TypeError: no string.  ValueError: a program that is not of the grammar, with the place; an unknown task.

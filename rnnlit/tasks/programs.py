@@ -56,7 +56,8 @@ class Die:
     """die(n) is a number from 0 to n-1. Draws many at a time from `rng`, since one by one is slow."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.rng, self.left = rng, []
+        self.rng = rng
+        self.left: list[float] = []
 
     def __call__(self, n: int) -> int:
         if not self.left:
@@ -70,9 +71,9 @@ class Die:
 def draw(length: int, nesting: int, roll: Roll, kinds: Sequence[str] = KINDS) -> Program:
     """A random program of `nesting` operations on numbers of at most `length` digits.
 
-    roll(n) gives a number from 0 to n-1: `Die(rng)`. Numbers are 1 to 10^length - 1; what one multiplies by and
-    how often a loop goes round, 1 to 4 length. Each operation takes what the one before has made as one of its
-    operands, and fresh numbers as the others.
+    roll(n) gives a number from 0 to n-1: `Die(rng)`. Numbers are 1 to 10^length - 1; what one multiplies by
+    and how often a loop goes round, 1 to 4 length. Each operation takes what the one before has made as one
+    of its operands, and fresh numbers as the others.
     """
     lines: list[str] = []
     names, top = list(NAMES), 10**length - 1
@@ -198,8 +199,8 @@ def answer(text: Any) -> int:
         value     operand [ (+ | - | *) operand | if operand (< | >) operand else operand ]
         operand   number | name | (value)
 
-    TypeError: no string.  ValueError: no such program, with the place and what was expected there; longer than
-    200 characters; a loop that doesn't go round 1 to 99 times; a value of 10^15 or more.
+    TypeError: no string.  ValueError: no such program, with the place and what was expected there; longer
+    than 200 characters; a loop that doesn't go round 1 to 99 times; a value of 10^15 or more.
     """
     if not isinstance(text, str):
         raise TypeError(f"program: expected a string, got {type(text).__name__}")
@@ -262,7 +263,7 @@ class _Reader:
             return value
         if digits := self.has(r"\d+"):
             if digits[0] == "0" and len(digits) > 1:
-                self.fail("a number without a 0 in front")
+                raise self.error("a number without a 0 in front")
             return self.limited(int(digits))
         return self.values[self.name()]
 
@@ -270,7 +271,7 @@ class _Reader:
         name = self.want("[a-h]", "a number, a name a to h, or (")
         if name not in self.values:
             self.at -= 1
-            self.fail("a name that has been given a value")
+            raise self.error("a name that has been given a value")
         return name
 
     def limited(self, value: int) -> int:
@@ -285,23 +286,24 @@ class _Reader:
 
     def want(self, pattern: str, what: str) -> str:
         found = re.compile(pattern, re.ASCII).match(self.text, self.at)
-        if not found:
-            self.fail(what)
+        if found is None:
+            raise self.error(what)
         self.at = found.end()
         return found[0]
 
-    def fail(self, what: str) -> Any:
+    def error(self, what: str) -> ValueError:
         got = repr(self.text[self.at : self.at + 8]) if self.at < len(self.text) else "the end"
-        raise ValueError(f"program: expected {what} at character {self.at + 1}, got {got}")
+        return ValueError(f"program: expected {what} at character {self.at + 1}, got {got}")
 
 
 # ---- the guesses to beat -----------------------------------------------------------------------------------
 
 
 class Guess:
-    """The most frequent next character of an answer, by its place and the characters before: no program is read.
+    """The most frequent next character of an answer, by its place and the characters before.
 
-    order: how many characters before are looked at. What was never seen is guessed from fewer.
+    No program is read. order: how many characters before are looked at; what was never seen is guessed from
+    fewer.
     """
 
     def __init__(self, answers: Sequence[str], order: int) -> None:

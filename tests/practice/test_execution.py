@@ -107,7 +107,7 @@ def test_what_each_curriculum_draws():
         drawn[name] = [levels.count(level) / 6000 for level in one.levels]
     assert drawn["baseline"] == [0, 0, 0, 0, 0, 1] and drawn["naive"] == [0, 1, 0, 0, 0, 0]
     np.testing.assert_allclose(drawn["mix"], np.full(6, 1 / 6), atol=0.02)  # a deviation is 0.005
-    np.testing.assert_allclose(drawn["combined"], np.full(6, 1 / 30) + [0, 0.8, 0, 0, 0, 0], atol=0.02)
+    np.testing.assert_allclose(drawn["combined"], [1 / 30, 5 / 6, *[1 / 30] * 4], atol=0.02)
 
 
 def test_a_curriculum_goes_on_when_it_is_good_when_it_is_stuck_and_when_time_is_up():
