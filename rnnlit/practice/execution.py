@@ -41,7 +41,7 @@ from rnnlit.tools.train import fit
 from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 
 CURRICULA = ("baseline", "naive", "mix", "combined")
-GOOD, PATIENCE, ALL = 0.95, 3, 0.75  # see Curriculum
+GOOD, PATIENCE, REACHED, DOWN = 0.95, 3, 0.7, 0.75  # see Curriculum and Clock
 Level = tuple[int, int]  # length and nesting
 
 
@@ -77,18 +77,16 @@ class Curriculum:
     """Which difficulties to train on, and when to go on to the next.
 
     The difficulties are (1, 1), (2, 1) .. (length, 1), (1, 2) .. (length, nesting). `naive` and `combined` go
-    on to the next one when the accuracy is above 0.95, or has not become better in three reports, or when the
-    difficulty has had its share of the training: `reports` are to come, and after 75 % of them the last
-    difficulty has to be reached. In the paper there is no such end.
+    on to the next one when the accuracy is above 0.95, or has not become better in three reports, and at the
+    latest so that the last one is reached after 70 % of the training. In the paper there is no such end.
     """
 
-    def __init__(self, name: str, length: int, nesting: int, reports: int = 100) -> None:
+    def __init__(self, name: str, length: int, nesting: int) -> None:
         if name not in CURRICULA:
             raise ValueError(f"curriculum: expected one of {', '.join(CURRICULA)}, got {name!r}")
         self.name = name
         self.levels = [(one, two) for two in range(1, nesting + 1) for one in range(1, length + 1)]
-        self.share = max(1, int(ALL * reports / max(1, len(self.levels) - 1)))
-        self.at, self.seen, self.best, self.stale = 0, 0, 0.0, 0
+        self.at, self.best, self.stale = 0, 0.0, 0
 
     def draw(self, size: int, roll: programs.Roll) -> list[Level]:
         """The difficulties of the next programs."""
@@ -101,18 +99,21 @@ class Curriculum:
             chosen = [one if roll(5) == 0 else self.levels[self.at] for one in chosen]
         return chosen
 
-    def report(self, accuracy: float) -> None:
-        """Take the accuracy on validation programs of the present difficulty."""
-        self.seen, self.stale = self.seen + 1, self.stale + 1
+    def report(self, accuracy: float, progress: float) -> None:
+        """Take the accuracy on validation programs of the present difficulty, and the part that is done."""
+        self.stale += 1
         if accuracy > self.best:
             self.best, self.stale = accuracy, 0
-        ready = accuracy > GOOD or self.stale >= PATIENCE or self.seen >= self.share
-        if ready and self.at < len(self.levels) - 1:
-            self.at, self.seen, self.best, self.stale = self.at + 1, 0, 0.0, 0
+        last = len(self.levels) - 1
+        due = min(last, int(progress / REACHED * last + 1e-9))
+        if accuracy > GOOD or self.stale >= PATIENCE:
+            due = max(due, min(last, self.at + 1))
+        if due > self.at:
+            self.at, self.best, self.stale = due, 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"at": self.at, "seen": self.seen, "best": self.best, "stale": self.stale}
+        return {"at": self.at, "best": self.best, "stale": self.stale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """What `state_dict` gave."""
@@ -177,18 +178,34 @@ class OutOfTime(Exception):
     """The limit of seconds has been reached."""
 
 
+class Clock:
+    """What part of the training is done: of its steps, or of its seconds where these are scarcer."""
+
+    def __init__(self, steps: int, limit: float | None = None) -> None:
+        self.steps, self.limit, self.begin = steps, limit, time.perf_counter()
+
+    def progress(self, step: int) -> float:
+        """From 0 to 1."""
+        gone = (time.perf_counter() - self.begin) / self.limit if self.limit else 0.0
+        return min(1.0, max(step / self.steps, gone))
+
+    def rate(self, step: int) -> float:
+        """A factor of the learning rate: up in 100 steps, then 1, and down to 0 in the last quarter.
+
+        The last difficulty is reached before it goes down.
+        """
+        return min(1.0, (step + 1) / 100, (1 - self.progress(step)) / (1 - DOWN))
+
+
 def train(options: argparse.Namespace) -> tuple[Executor, list[dict[str, float]], int]:
     """Train as the options say. Returns the model, a row for each evaluation, and the steps done."""
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
     model = Executor(options.hidden, options.layers).to(options.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.lr)
-    steps, begin, rows = options.steps, time.perf_counter(), []
-    # Up in 100 steps, level, and down to 0 in the last 30 %: long after the last difficulty is reached.
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda k: min(1.0, (k + 1) / 100, (steps - k) / (0.3 * steps))
-    )
-    curriculum = Curriculum(options.curriculum, options.length, options.nesting, steps // options.every)
+    clock, rows = Clock(options.steps, options.limit), []
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, clock.rate)
+    curriculum = Curriculum(options.curriculum, options.length, options.nesting)
 
     def draw(rng: np.random.Generator) -> Batch:
         levels = curriculum.draw(options.batch, Die(rng))
@@ -198,10 +215,11 @@ def train(options: argparse.Namespace) -> tuple[Executor, list[dict[str, float]]
         at, last = curriculum.levels[curriculum.at], curriculum.levels[-1]
         now, _ = teacher_forced(model, held_out(options.task, at, 300, "validation"), options.form)
         teacher, exact = teacher_forced(model, held_out(options.task, last, 500, "validation"), options.form)
-        curriculum.report(now)
+        progress = clock.progress(scheduler.last_epoch)
+        curriculum.report(now, progress)
         row = {"length": at[0], "nesting": at[1], "now": now, "teacher": teacher, "exact": exact}
-        rows.append(row)
-        if options.limit and time.perf_counter() - begin > options.limit:
+        rows.append({"step": scheduler.last_epoch} | row)
+        if progress == 1 and scheduler.last_epoch < options.steps:
             raise OutOfTime
         return row
 
@@ -209,7 +227,7 @@ def train(options: argparse.Namespace) -> tuple[Executor, list[dict[str, float]]
         history = fit(
             make_step(model, optimizer, loss_fn, scheduler=scheduler),
             draw,
-            steps=steps,
+            steps=options.steps,
             every=options.every,
             evaluate=evaluate,
             checkpoint=options.checkpoint,
@@ -219,7 +237,6 @@ def train(options: argparse.Namespace) -> tuple[Executor, list[dict[str, float]]
             rng=rng,
         )
     except OutOfTime:
-        rows = [{"step": (k + 1) * options.every} | row for k, row in enumerate(rows)]
         return model, rows, int(rows[-1]["step"])
     return model, history.rows, history.step
 
@@ -328,7 +345,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of weights and programs (0)")
     parser.add_argument("--every", type=int, default=100, help="steps from one row to the next (100)")
     parser.add_argument("--test", type=int, default=2000, help="programs to be scored at the end (2000)")
-    parser.add_argument("--limit", type=float, help="seconds after which the training ends at the next row")
+    parser.add_argument("--limit", type=float, help="seconds of training, where the steps would take longer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
     parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])

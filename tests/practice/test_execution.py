@@ -111,20 +111,35 @@ def test_what_each_curriculum_draws():
 
 
 def test_a_curriculum_goes_on_when_it_is_good_when_it_is_stuck_and_when_time_is_up():
-    one = Curriculum("naive", 4, 1, reports=40)  # 75 % of 40, for three difficulties: ten reports each
-    one.report(0.96)
+    one = Curriculum("naive", 4, 1)
+    one.report(0.96, 0.01)
     assert one.at == 1
     for accuracy in (0.5, 0.4, 0.5):
-        one.report(accuracy)
+        one.report(accuracy, 0.02)
     assert one.at == 1
-    one.report(0.5)  # the third without a better one
+    one.report(0.5, 0.02)  # the third without a better one
     assert one.at == 2
-    for k in range(10):
+    for progress in (0.4, 0.5, 0.6):
+        one.report(progress, progress)
         assert one.at == 2
-        one.report(0.5 + k / 100)
+    one.report(0.7, 0.7)  # of three steps up the last one is due now
     assert one.at == 3
-    one.report(0.99)
+    one.report(0.99, 0.8)
     assert one.at == 3  # there is no harder one
+    late = Curriculum("combined", 4, 1)
+    late.report(0.1, 0.7)
+    assert late.at == 3
+
+
+def test_the_clock_goes_by_steps_or_by_seconds(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(execution.time, "perf_counter", lambda: now[0])
+    steps, both = execution.Clock(1000), execution.Clock(1000, limit=60)
+    now[0] += 45
+    assert steps.progress(250) == 0.25 and both.progress(250) == 0.75 and both.progress(900) == 0.9
+    assert [steps.rate(k) for k in (0, 49, 99, 750, 875, 1000)] == [0.01, 0.5, 1, 1, 0.5, 0]
+    now[0] += 30
+    assert both.progress(250) == 1 and both.rate(250) == 0
 
 
 def test_held_out_programs_are_of_their_part_and_always_the_same():
