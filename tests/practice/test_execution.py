@@ -114,10 +114,10 @@ def test_a_curriculum_goes_on_when_it_is_good_when_it_is_stuck_and_when_time_is_
     one = Curriculum("naive", 4, 1)
     one.report(0.96, 0.01)
     assert one.at == 1
-    for accuracy in (0.5, 0.4, 0.5):
+    for accuracy in (0.5, 0.4, 0.5, 0.3, 0.5):
         one.report(accuracy, 0.02)
     assert one.at == 1
-    one.report(0.5, 0.02)  # the third without a better one
+    one.report(0.5, 0.02)  # the fifth without a better one
     assert one.at == 2
     for progress in (0.4, 0.5, 0.6):
         one.report(progress, progress)
