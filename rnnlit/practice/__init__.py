@@ -25,6 +25,10 @@ HELPERS = {
 __all__ = ["continue_text", "counts", "execute", "pronounce"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HELPERS})
+
+
 def __getattr__(name: str) -> Any:
     """A helper, from its module. AttributeError: there is none of this name."""
     if name not in HELPERS:

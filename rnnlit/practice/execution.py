@@ -42,6 +42,7 @@ from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 
 CURRICULA = ("baseline", "naive", "mix", "combined")
 GOOD, PATIENCE, REACHED, DOWN = 0.95, 5, 0.7, 0.75  # see Curriculum and Clock
+SHIPPED = "combined"  # the curriculum whose network of seed 0 comes with the package
 Level = tuple[int, int]  # length and nesting
 
 
@@ -316,12 +317,16 @@ def execute(program: str, task: str = "programs") -> Executed:
     `rnnlit.tasks.programs`; it computes nothing else. The answer is worked out by a reader of the grammar.
     task: "programs", or "sums" for the network that has learned to add alone: print(12+34).
 
-    TypeError: no string.  ValueError: a program that is not of the grammar, with the place; an unknown task.
+    TypeError: no string.  ValueError: a program that is not of the grammar, with the place; for "sums" one
+    that is no sum; an unknown task.
     """
     if task not in ("programs", "sums"):
         raise ValueError(f"task: expected programs or sums, got {task!r}")
     true = programs.answer(program)
-    (guess,) = answers(shipped(task), [program.removesuffix("\n")])
+    text = program.removesuffix("\n")
+    if task == "sums" and not programs.SUM.fullmatch(text):
+        raise ValueError(f"sums: expected print(a+b), got {text!r}")
+    (guess,) = answers(shipped(task), [text])
     return Executed(guess, true)
 
 

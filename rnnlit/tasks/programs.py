@@ -32,6 +32,7 @@ ALPHABET = "\0" + OUTPUT + "@ \n()+*<>=:abcdefghilnoprstx"  # characters are num
 PAD, IGNORE = 0, -100  # in what is read, and in what is to be written
 NAMES = "abcdefgh"
 LONGEST, LARGEST = 200, 10**15  # characters of a program that `answer` reads; values in between
+SUM = re.compile(r"print\((\d+)\+(\d+)\)")
 Roll = Callable[[int], int]
 
 _CODE = np.zeros(128, dtype=np.int64)
@@ -134,7 +135,7 @@ def part_of(program: Program) -> str:
     Sums of the same two numbers, in either order, belong together.
     """
     text = program.text
-    two = re.fullmatch(r"print\((\d+)\+(\d+)\)", text)
+    two = SUM.fullmatch(text)
     if two:
         text = "+".join(sorted(two.groups()))
     return {0: "test", 1: "validation"}.get(zlib.crc32(text.encode()) % 20, "train")
