@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -42,7 +43,7 @@ from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 
 CURRICULA = ("baseline", "naive", "mix", "combined")
 GOOD, PATIENCE, REACHED, DOWN = 0.95, 5, 0.7, 0.75  # see Curriculum and Clock
-SHIPPED = "combined"  # the curriculum whose network of seed 0 comes with the package
+SHIPPED = "mix"  # the curriculum whose network of seed 0 comes with the package
 Level = tuple[int, int]  # length and nesting
 
 
@@ -96,12 +97,13 @@ class Curriculum:
         if self.name == "naive":
             return [self.levels[self.at]] * size
         chosen = [self.levels[roll(len(self.levels))] for _ in range(size)]
-        if self.name == "combined":  # one in five of all, as in the code of the paper's authors
-            chosen = [one if roll(5) == 0 else self.levels[self.at] for one in chosen]
+        if self.name == "combined":  # one in five of all, as in the authors' code
+            now = self.levels[self.at]
+            chosen = [one if roll(5) == 0 else now for one in chosen]
         return chosen
 
     def report(self, accuracy: float, progress: float) -> None:
-        """Take the accuracy on validation programs of the present difficulty, and the part that is done."""
+        """Take the accuracy at the present difficulty, and what part is done."""
         self.stale += 1
         if accuracy > self.best:
             self.best, self.stale = accuracy, 0
@@ -342,7 +344,8 @@ def runs(task: str, **chosen: Any) -> list[dict[str, Any]]:
 
 def beside() -> list[records.Beside]:
     """Our results beside published ones."""
-    nine, three = (runs("sums", length=length)[0] for length in (9, 3))
+    (nine,) = runs("sums", length=9)
+    (three,) = runs("sums", length=3, layers=2)
     return [
         records.Beside(
             "adding two 9-digit numbers, right characters, %",
@@ -405,9 +408,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.export is not None:
         save(options.export, model, hidden=options.hidden, layers=options.layers)
     gpu = torch.cuda.get_device_name() if str(options.device).startswith("cuda") else None
+    # A path is left out of the command, so --resume would miss its checkpoint.
+    given = sys.argv[1:] if arguments is None else arguments
+    typed = [one for one in given if one not in ("--resume", "auto")]
     names = ("task", "curriculum", "length", "nesting", "form", "hidden", "layers", "batch", "lr", "seed")
     record = {
-        **records.stamp("rnnlit.practice.execution", arguments, gpu),
+        **records.stamp("rnnlit.practice.execution", typed, gpu),
         **{name: getattr(options, name) for name in names},
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": steps,

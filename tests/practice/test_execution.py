@@ -1,15 +1,20 @@
 """Learning to execute: the curricula, the counts of what is right, and the script."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from rnnlit.practice import execution
+import rnnlit.practice
+from rnnlit.practice import execute, execution
 from rnnlit.practice.execution import Curriculum, Executor, answers, free_running, held_out, teacher_forced
 from rnnlit.tasks import programs
 from rnnlit.tasks.programs import ALPHABET, IGNORE, OUTPUT, Die, Program
+from tests.book_checks import notebook
+from tests.programs import run
 from tests.tolerances import TOLERANCE
 
 
@@ -192,6 +197,7 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     assert len(taken) == 6 + 2
     one, other = json.loads(record.read_text()), json.loads(again.read_text())
     assert one["rows"] == other["rows"] and one["test"] == other["test"]
+    assert one["command"] == other["command"]  # without its files there is nothing to resume
     assert [row["step"] for row in one["rows"]] == [2, 4, 6] and one["steps"] == 6
     assert one["command"] == "python -m rnnlit.practice.execution " + " ".join([*OPTIONS, "--steps", "6"])
     assert set(one["test"]["kinds"]) == set(programs.KINDS)
@@ -217,3 +223,137 @@ def test_the_other_tasks_train_too(task, capsys):
 def test_resume_needs_a_checkpoint():
     with pytest.raises(SystemExit):
         execution.parse(["--resume"])
+
+
+# ---- the helper, its weights, and the record ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "program, printed",
+    [("print(12+34)", 46), ("c=250\nprint(c-75)\n", 175), ("a=3\nfor x in range(4):a+=20\nprint(a)", 83)],
+)
+def test_execute_puts_the_true_answer_beside_the_guess(program, printed):
+    got = execute(program)
+    assert got.answer == printed and set(got.guess) <= set(OUTPUT)
+    assert execute(program) == got
+
+
+@pytest.mark.parametrize(
+    "program, error, words",
+    [
+        (12, TypeError, "program: expected a string, got int"),
+        ("", ValueError, r"expected print\(, a loop, or a name a to h and = at character 1, got the end"),
+        ("print(2**9)", ValueError, "at character 9"),
+        ("import os", ValueError, "at character 1, got 'import o'"),
+        ("print(" + "1" * 300 + ")", ValueError, "at most 200 characters, got 307"),
+    ],
+)
+def test_execute_refuses_what_is_no_program(program, error, words):
+    with pytest.raises(error, match=words):
+        execute(program)
+
+
+def test_execute_knows_two_networks():
+    assert execute("print(12+34)", task="sums").answer == 46
+    with pytest.raises(ValueError, match="task: expected programs or sums, got 'jokes'"):
+        execute("print(12+34)", task="jokes")
+    with pytest.raises(ValueError, match=r"sums: expected print\(a\+b\), got 'print\(12-34\)'"):
+        execute("print(12-34)", task="sums")
+
+
+def test_the_helpers_are_found_without_torch():
+    program = "import sys, rnnlit.practice as p; print('execute' in dir(p), 'torch' in sys.modules)"
+    assert run([sys.executable, "-c", program]).stdout.split() == ["True", "False"]
+    with pytest.raises(AttributeError, match="has no attribute 'forecast'"):
+        rnnlit.practice.forecast  # noqa: B018
+
+
+def test_the_weights_are_small_and_those_of_the_record():
+    folder = Path(execution.__file__).parent / "weights"
+    sizes = {path.stem: path.stat().st_size for path in folder.glob("execution*.safetensors")}
+    assert set(sizes) == {"execution", "execution_sums"} and sum(sizes.values()) < 4e6
+    some = held_out("programs", (3, 2), 200)
+    _, exact = teacher_forced(execution.shipped(), some)
+    (recorded,) = execution.runs("programs", curriculum=execution.SHIPPED, seed=0)
+    # Weights in float16, and the first 200 of 2000 programs: a deviation is 3.5 points at most.
+    assert abs(100 * exact - recorded["test"]["exact"]) < 11
+
+
+def of_programs(curriculum, key):
+    """Mean and deviation over the seeds of one share of the full runs."""
+    found = [run["test"][key] for run in execution.runs("programs", curriculum=curriculum)]
+    assert len(found) == 3
+    return np.mean(found), np.std(found, ddof=1)
+
+
+def by_difficulty(curriculum):
+    """The share of right answers at each of the six difficulties."""
+    return np.mean(
+        [
+            [row[3] for row in run["test"]["grid"]]
+            for run in execution.runs("programs", curriculum=curriculum)
+        ],
+        axis=0,
+    )
+
+
+def test_the_full_runs_differ_in_curriculum_and_seed_alone():
+    runs = execution.runs("programs")
+    assert {(run["curriculum"], run["seed"]) for run in runs} == {
+        (name, seed) for name in execution.CURRICULA for seed in range(3)
+    }
+    alike = ("length", "nesting", "form", "hidden", "layers", "batch", "lr", "parameters")
+    assert len({tuple(run[name] for name in alike) for run in runs}) == 1
+    assert all(abs(run["test"]["exact"] - run["test"]["exact_forced"]) <= 0.1 for run in runs)
+
+
+def test_three_digits_meet_their_bar():
+    """99 % of the answers, free running, of sums that were never trained on."""
+    (run,) = execution.runs("sums", length=3, layers=2)
+    assert run["test"]["programs"] == 2000 and run["test"]["exact"] >= 99
+
+
+def test_the_page_says_what_the_record_holds():
+    page = json.loads((Path(__file__).parents[2] / "book/practice/execution.ipynb").read_text("utf-8"))
+    text = " ".join(notebook.prose(page).split())
+    characters = {
+        name: "{:.1f} ± {:.1f}".format(*of_programs(name, "teacher")) for name in execution.CURRICULA
+    }
+    answers = {name: by_difficulty(name) for name in execution.CURRICULA}
+    means = {name: share.mean() for name, share in answers.items()}
+    exact, _ = of_programs("mix", "exact")
+    memory = {run["form"]: run["test"]["exact"] for run in execution.runs("memory")}
+    (nine,) = execution.runs("sums", length=9)
+    said = [
+        f"{answers['baseline'][0]:.0f} % right, where `mix` has {answers['mix'][0]:.1f} %",
+        "`mix` comes first with {mix:.0f} % of the answers, then `combined` with {combined:.0f}, `baseline` "
+        "with {baseline:.0f} and `naive` with {naive:.0f}.".format(**means),
+        f"{characters['naive']} against {characters['baseline']} %",
+        f"{characters['combined']} against {characters['baseline']} %",
+        f"{characters['combined']} and {characters['mix']} %",
+        f"with `mix`, {answers['mix'][0]:.1f} % of the answers at (1, 1), {exact:.1f} % at (3, 2)",
+        f"{memory['doubled']} against {memory['plain']} % of numbers of 20 digits",
+        f"alone gave the best score on these, {characters['baseline']} % of characters, and "
+        f"{answers['baseline'][0]:.0f} % of the easiest answers; the mix gave {characters['mix']} % and "
+        f"{answers['mix'][0]:.1f} %. From easy to hard was last, {characters['naive']} %",
+        f"after {nine['steps']} steps",
+        f"{nine['test']['teacher']:.0f} % of the characters at nine digits",
+    ]
+    assert [sentence for sentence in said if sentence not in text] == []
+
+
+def test_results_beside_published_ones_are_those_of_the_record():
+    nine, three = execution.beside()
+    (run,) = execution.runs("sums", length=9)
+    assert nine.ours.startswith(f"{run['test']['teacher']:.1f} (") and str(run["steps"]) in nine.differs
+    assert float(three.ours) == execution.runs("sums", length=3, layers=2)[0]["test"]["exact"]
+
+
+def test_naive_has_forgotten_the_easiest_programs():
+    """At least 88 % of the characters when it went on from them, at most 51 % at the end."""
+    runs = execution.runs("programs", curriculum="naive")
+    before = [
+        [row["now"] for row in run["rows"] if (row["length"], row["nesting"]) == (1, 1)] for run in runs
+    ]
+    after = [run["test"]["grid"][0][2] for run in runs]
+    assert min(rows[-1] for rows in before) >= 0.88 and max(after) <= 51 and len(after) == 3
