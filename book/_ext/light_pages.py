@@ -27,16 +27,11 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-# The chosen mode, or the system's; without scripts, and where nothing may be stored, a page is light. And the
-# letters of the text are asked for at once: the page's style, which names them, comes later.
+# The chosen mode, or the system's; without scripts, and where nothing may be stored, a page is light.
 MODE = """\
 {const root=document.documentElement,dark=matchMedia("(prefers-color-scheme: dark)").matches;let mode="auto";
 try{mode=localStorage.getItem("mode")||mode}catch{}
-root.dataset.mode=mode;root.dataset.theme=mode==="auto"?dark?"dark":"light":mode;
-if(location.protocol!=="file:"){const font=document.createElement("link");
-font.rel="preload";font.as="font";font.type="font/woff2";font.crossOrigin="";
-font.href=root.dataset.content_root+"_static/fonts/source-serif-4-latin-wght-normal.woff2";
-document.head.append(font)}}"""
+root.dataset.mode=mode;root.dataset.theme=mode==="auto"?dark?"dark":"light":mode}"""
 POLICY = {
     "default-src": "'self'",
     "script-src": f"'self' 'sha256-{base64.b64encode(hashlib.sha256(MODE.encode()).digest()).decode()}'",
