@@ -6,7 +6,7 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site test interop gpu notebooks lint wheel lab constraints lock speed clean distclean
+.PHONY: help book site live test interop gpu notebooks lint wheel lab constraints lock speed clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ book: site ## set up, build the site and serve it on 127.0.0.1 (PORT= chooses th
 
 site: $(STAMP) $(GROUND) ## set up and build the site into _build/html, warnings as errors
 	@scripts/build_site.sh
+
+live: $(STAMP) ## fetch the Python that runs in the pages, once (100 MB, 27 kept); the next build puts it in
+	@$(PY) scripts/pyodide.py
 
 test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -65,7 +68,7 @@ clean: ## remove what was built: site, wheels, caches
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment as well
-	@rm -rf .venv .venv.unfinished
+	@rm -rf .venv .venv.unfinished .pyodide
 
 $(STAMP): requirements.txt constraints.txt pyproject.toml
 	@scripts/setup.sh

@@ -1,0 +1,246 @@
+"""Sphinx extension `live_pages`: a bar on each notebook's page, by which its cells run in the browser.
+
+The scripts stand in `_static/live/`. Python itself and the book's package are put into `_static/pyodide/`
+here, after the build. Python comes from a folder that `make live` has filled; without it the bar says so,
+and the site is otherwise the same.
+
+Whether a page can run is read off its imports: what needs torch can't. A page most of whose cells need it
+gets no button; its bar leads to Binder and Colab.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import html
+import io
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util.fileutil import copy_asset_file
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT))
+
+from rnnlit.pages import live  # noqa: E402
+from scripts import pyodide  # noqa: E402
+
+PACKAGE = ROOT / "rnnlit"
+WORKER = ROOT / "book" / "_static" / "live" / "worker.mjs"
+# What the pages read, relative to the top of the repository.
+FILES = ("rnnlit/**/*", "benchmarks/results/*.json", "book/data/*")
+FIRST = re.compile(r'<div class="cell |<section ')
+UNSHOWN = {"remove-input", "remove-cell"}  # the site doesn't have the code of these cells
+
+
+# ---------------------------------------------------------------- what a page needs
+
+
+def code_cells(notebook: Path) -> list[str]:
+    """Return the sources of the cells whose code the page shows, in order."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    shown = (cell for cell in cells if not UNSHOWN & set(cell["metadata"].get("tags", [])))
+    return ["".join(cell["source"]) for cell in shown if cell["cell_type"] == "code"]
+
+
+def top_imports(nodes: list[Any]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports that run with the module: none in functions, none for type checkers alone."""
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from top_imports(node.orelse)
+        elif not isinstance(node, live.INNER):
+            yield from top_imports(list(ast.iter_child_nodes(node)))
+
+
+def modules(statement: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """Yield the full names of the modules that an import may load, parents included."""
+    names = [alias.name for alias in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        names = [f"{statement.module}.{name}" for name in names]
+    for name in names:
+        steps = name.split(".")
+        yield from (".".join(steps[: k + 1]) for k in range(len(steps)))
+
+
+def source_of(module: str) -> Path | None:
+    """Return the file of a module of the package; None for a name that is none."""
+    path = ROOT.joinpath(*module.split("."))
+    files = (path / "__init__.py", path.with_suffix(".py"))
+    return next((file for file in files if PACKAGE in file.parents and file.is_file()), None)
+
+
+@cache
+def needs_torch(module: str) -> bool:
+    """Tell whether to import a module is to import torch."""
+    if live.root(module) in live.ELSEWHERE:
+        return True
+    file = source_of(module)
+    if file is None:
+        return False
+    found = top_imports(ast.parse(file.read_text(encoding="utf-8")).body)
+    return any(needs_torch(name) for one in found for name in modules(one) if not module.startswith(name))
+
+
+def draws(sources: list[str]) -> bool:
+    """Tell whether a page uses matplotlib, or a module of the package that does."""
+    found = top_imports([ast.parse(source) for source in sources])
+    names = {name for one in found for name in modules(one)}
+    files = [file for file in map(source_of, names) if file is not None]
+    return "matplotlib" in names or any("import matplotlib" in file.read_text("utf-8") for file in files)
+
+
+def torch_cells(sources: list[str]) -> list[int]:
+    """Return the places of the cells that need torch, the first cell being 0, as far as the names tell."""
+    gone: set[str] = set()
+    found = []
+    for place, source in enumerate(sources):
+        statements = list(live.single_imports(ast.parse(source)))
+        for line, statement in enumerate(statements):
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                absent = any(map(needs_torch, modules(statement)))
+                gone = gone | live.bound([statement]) if absent else gone - live.bound([statement])
+            elif any(name in gone for name, _ in live.used([statement])):
+                gone |= live.bound(statements[line:])
+                found.append(place)
+                break
+            else:
+                gone -= live.bound([statement])
+    return found
+
+
+# ---------------------------------------------------------------- the bar
+
+
+def outside(links: dict[str, str]) -> str:
+    """Return links to the services that run the page with torch."""
+    return " or ".join(f'<a href="{html.escape(url)}">{name}</a>' for name, url in links.items())
+
+
+def bar(sources: list[str], folder: str, top: str, links: dict[str, str], megabytes: int) -> str:
+    """Return the HTML of the bar.
+
+    sources: of the page's cells.  folder: of its notebook, from the top of the repository.  top: how the
+    page's address leads to the site's top, such as "../".  links: addresses of the page elsewhere, by name.
+    megabytes: what a browser loads, once; 0 if the site was built without.
+    """
+    there = outside(links)
+    torch = torch_cells(sources)
+    if 2 * len(torch) > len(sources):
+        text = f"This page computes with PyTorch, which doesn’t run in a browser. You can run it on {there}."
+        return f'<div class="rl-live"><p>{text}</p></div>\n'
+    if not megabytes:
+        text = (
+            "This copy of the site was built without the Python that runs in a page (<code>make live</code> "
+            f"fetches it). You can run this page on {there}."
+        )
+        return f'<div class="rl-live"><p>{text}</p></div>\n'
+    rest = ""
+    if torch:
+        rest = f" Cells that need PyTorch keep the results that stand here; those too run on {there}."
+    version = hashlib.sha256(WORKER.read_bytes()).hexdigest()[:8]
+    packages = "numpy matplotlib" if draws(sources) else "numpy"
+    data = {
+        "worker": f"{top}_static/live/worker.mjs?v={version}",
+        "python": f"{top}_static/pyodide/",
+        "packages": packages,
+        "folder": folder,
+    }
+    attributes = " ".join(f'data-{name}="{html.escape(value)}"' for name, value in data.items())
+    return (
+        f'<div class="rl-live" {attributes} hidden>\n'
+        f'<p class="rl-live-note">Python runs in your browser: {megabytes} MB to load, once. '
+        f"You can change the code; Shift+Enter runs a cell.{rest}</p>\n</div>\n"
+    )
+
+
+def launch_links(context: dict[str, Any]) -> dict[str, str]:
+    """Return the addresses in the theme's launch menu, by name."""
+    groups = [button.get("buttons", []) for button in context.get("header_buttons", [])]
+    buttons = [button for group in groups for button in group]
+    return {b["text"]: b["url"] for b in buttons if b.get("text") in ("Binder", "Colab")}
+
+
+def add_bar(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Put the bar on a notebook's page, before its first cell or section, and load what it needs."""
+    if doctree is None or not context.get("body") or app.env.doc2path(page)[-6:] != ".ipynb":
+        return
+    notebook = Path(app.env.doc2path(page))
+    sources = code_cells(notebook)
+    if not sources:
+        return
+    start = context["body"].find("</h1>")
+    place = FIRST.search(context["body"], start)
+    if start < 0 or place is None:
+        return
+    folder = notebook.parent.relative_to(app.srcdir).as_posix()
+    top = context["pathto"]("", resource=True).rstrip("#/")
+    markup = bar(sources, folder, f"{top}/" if top else "", launch_links(context), app.config.live_megabytes)
+    at = place.start()
+    context["body"] = context["body"][:at] + markup + context["body"][at:]
+    app.add_css_file("live/live.css")
+    app.add_js_file("live/live.js", loading_method="defer")
+
+
+# ---------------------------------------------------------------- the files
+
+
+def archive() -> bytes:
+    """Return a zip of the package and of the files that the pages read; the same files, the same bytes."""
+    paths = {path for pattern in FILES for path in ROOT.glob(pattern) if path.is_file()}
+    paths = {path for path in paths if "__pycache__" not in path.parts and path.suffix != ".pyc"}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
+        for path in sorted(paths):
+            info = zipfile.ZipInfo(path.relative_to(ROOT).as_posix(), (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            written.writestr(info, path.read_bytes())
+    return file.getvalue()
+
+
+def megabytes() -> int:
+    """Return how much a page loads for a run, rounded; 0 if the files are not there."""
+    folder = pyodide.cache()
+    if pyodide.lacking(folder):
+        return 0
+    sizes = [(folder / name).stat().st_size for name in [*pyodide.RUNTIME, *pyodide.wheels(folder)]]
+    return round((sum(sizes) + len(archive())) / 1e6)
+
+
+def put_files(app: Sphinx, exception: Exception | None) -> None:
+    """Put Python and the archive into the site; take them out if they are no longer there."""
+    if exception is not None or app.builder.format != "html":
+        return
+    target = Path(app.outdir, "_static", "pyodide")
+    wanted: dict[str, bytes] = {}
+    if app.config.live_megabytes:
+        source = pyodide.cache()
+        lock = json.dumps(pyodide.trimmed_lock(source), sort_keys=True).encode()
+        wanted = {pyodide.LOCK: lock, "book.zip": archive()}
+        names = [name for name in [*pyodide.RUNTIME, *pyodide.wheels(source)] if name != pyodide.LOCK]
+        target.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            copy_asset_file(source / name, target)
+        wanted |= dict.fromkeys(names, b"")
+    for path in target.glob("*"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, data in wanted.items():
+        if data:
+            (target / name).write_bytes(data)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the steps. Whether Python is there is a setting: all pages are written anew with it."""
+    app.add_config_value("live_megabytes", megabytes(), "html", types=[int])
+    app.connect("html-page-context", add_bar, priority=900)
+    app.connect("build-finished", put_files, priority=800)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

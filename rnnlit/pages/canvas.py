@@ -1,0 +1,19 @@
+"""matplotlib's backend in the reader's browser: `plt.show()` sends the open figures to the page.
+
+matplotlib finds it by the name `rnnlit.pages.live.BACKEND`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas
+
+from rnnlit.pages import live
+
+__all__ = ["FigureCanvas", "show"]
+
+
+def show(*arguments: Any, **keywords: Any) -> None:
+    """Send each open figure and close it; matplotlib's own arguments change nothing here."""
+    live.show_figures()
