@@ -33,9 +33,9 @@ from rnnlit.pages import live  # noqa: E402
 from scripts import pyodide  # noqa: E402
 
 PACKAGE = ROOT / "rnnlit"
-WORKER = ROOT / "book" / "_static" / "live" / "worker.mjs"
-# What the pages read, relative to the top of the repository.
-FILES = ("rnnlit/**/*", "benchmarks/results/*.json", "book/data/*")
+LIVE = ROOT / "book" / "_static" / "live"
+BACKEND = "rnnlit_canvas.py"  # matplotlib's, which the worker names
+NAMED = re.compile(r"""["']([\w./-]+)["']""")  # what may be the path of a file that a page reads
 FIRST = re.compile(r'<div class="cell |<section ')
 UNSHOWN = {"remove-input", "remove-cell"}  # the site doesn't have the code of these cells
 
@@ -146,7 +146,7 @@ def bar(sources: list[str], folder: str, top: str, links: dict[str, str], megaby
     rest = ""
     if torch:
         rest = f" Cells that need PyTorch keep the results that stand here; those too run on {there}."
-    version = hashlib.sha256(WORKER.read_bytes()).hexdigest()[:8]
+    version = hashlib.sha256((LIVE / "worker.mjs").read_bytes()).hexdigest()[:8]
     packages = "numpy matplotlib" if draws(sources) else "numpy"
     data = {
         "worker": f"{top}_static/live/worker.mjs?v={version}",
@@ -193,14 +193,30 @@ def add_bar(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
 # ---------------------------------------------------------------- the files
 
 
+def files_read(notebook: Path) -> set[Path]:
+    """Return the files of the repository that a page's code names, and those in folders that it names."""
+    found: set[Path] = set()
+    for name in NAMED.findall("\n".join(code_cells(notebook))):
+        path = (notebook.parent / name).resolve()
+        if ROOT in path.parents and path.is_file():
+            found.add(path)
+        elif ROOT in path.parents and "/" in name and path.is_dir():
+            found |= {file for file in path.iterdir() if file.is_file()}
+    return found
+
+
 def archive() -> bytes:
-    """Return a zip of the package and of the files that the pages read; the same files, the same bytes."""
-    paths = {path for pattern in FILES for path in ROOT.glob(pattern) if path.is_file()}
-    paths = {path for path in paths if "__pycache__" not in path.parts and path.suffix != ".pyc"}
+    """Return a zip of the package and of the files that pages read; the same files, the same bytes."""
+    paths = {path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    for notebook in (ROOT / "book").rglob("*.ipynb"):
+        if ".ipynb_checkpoints" not in notebook.parts:
+            paths |= files_read(notebook)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
-        for path in sorted(paths):
-            info = zipfile.ZipInfo(path.relative_to(ROOT).as_posix(), (1980, 1, 1, 0, 0, 0))
+        names = {path.relative_to(ROOT).as_posix(): path for path in paths}
+        names[BACKEND] = LIVE / BACKEND
+        for name, path in sorted(names.items()):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             written.writestr(info, path.read_bytes())
     return file.getvalue()

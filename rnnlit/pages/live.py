@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import ast
 import base64
+import builtins
+import functools
 import io
 import linecache
 import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -31,7 +33,6 @@ Emit = Callable[[dict[str, Any]], None]
 
 ELSEWHERE = ("torch", "safetensors", "accelerate")  # packages that the browser's Python does not have
 DONE, FAILED, NEEDS_TORCH = "done", "failed", "needs torch"
-BACKEND = "module://rnnlit.pages.canvas"  # for MPLBACKEND
 CHANGEABLE = (list, dict, set, np.ndarray)
 INNER = (
     ast.FunctionDef,
@@ -70,9 +71,10 @@ class Page:
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.outputs = Outputs(emit)
         self.runs = 0
+        self.log: list[tuple[int, str]] = []  # number and source of each cell that has run, in that order
 
     def run(self, source: str, number: int) -> str:
-        """Run one cell: DONE, FAILED or NEEDS_TORCH. `number` is what a traceback calls it."""
+        """Run one cell: DONE, FAILED or NEEDS_TORCH. `number` is its place on the page, the first being 1."""
         global _outputs
         self.runs += 1
         file = f"<cell {number}, run {self.runs}>"
@@ -89,7 +91,28 @@ class Page:
                 show_figures(sent=False)
                 outcome = FAILED
         outputs.flush()
+        self.log.append((number, source))
         return outcome
+
+    def before(self, sources: Sequence[str], number: int) -> list[int]:
+        """The cells that have to run before one, so that it finds what it would find in a run from the top.
+
+        sources: all cells as they are now.  Cells that it doesn't depend on are left out, and so are those
+        that have run, unchanged and in order, with none since that binds one of their names otherwise.
+        """
+        wanted, names = needed(sources, number - 1)
+        cells = [place + 1 for place in wanted]
+        last = {entry: when for when, entry in enumerate(self.log)}
+        others = [k for k, (n, text) in enumerate(self.log) if n not in cells and names & bindings(text)]
+        since = others[-1] if others else -1
+        for place, cell in enumerate(cells):
+            when = last.get((cell, sources[cell - 1]), -1)
+            shared = touches(sources[cell - 1]) & names
+            if when < 0 or (shared and when < since):
+                return cells[place:]
+            if shared:
+                since = when
+        return []
 
     def _run(self, source: str, file: str) -> str:
         statements = list(single_imports(ast.parse(source, file)))
@@ -238,6 +261,25 @@ def stand_in_for_ipython() -> None:
     sys.modules.update({"IPython": ipython, "IPython.display": display})
 
 
+def narrowed(function: Callable[..., Any], pointer: Any = np.intp) -> Callable[..., Any]:
+    """The function, with arguments of int64 as integers of a pointer's size, `pointer`."""
+
+    def fits(value: Any) -> Any:
+        return value.astype(pointer) if getattr(value, "dtype", None) == np.int64 else value
+
+    @functools.wraps(function)
+    def narrow(*arguments: Any, **keywords: Any) -> Any:
+        return function(*map(fits, arguments), **{name: fits(value) for name, value in keywords.items()})
+
+    return narrow
+
+
+def count_with_long_integers() -> None:
+    """Let `np.bincount` take int64 in the browser too, where NumPy counts in 32 bits and refuses it."""
+    if np.dtype(np.intp).itemsize < 8:
+        np.bincount = narrowed(np.bincount)
+
+
 def root(module: str | None) -> str:
     """The package of a module's full name."""
     return (module or "").partition(".")[0]
@@ -295,6 +337,51 @@ def used(statements: list[ast.stmt]) -> Iterator[tuple[str, str]]:
                 stored = isinstance(getattr(outer, "ctx", None), ast.Store)
                 yield node.id, "changed" if added or called or stored else "read"
         done |= bound(part)
+
+
+def imported(sources: Iterable[str]) -> set[str]:
+    """The names that imports bind."""
+    nodes = [node for source in sources for node in ast.walk(parsed(source))]
+    return bound([node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)])
+
+
+def parsed(source: str) -> ast.Module:
+    """A cell's statements; none while it can't be read."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def bindings(source: str) -> set[str]:
+    """The names that a cell binds."""
+    return bound(parsed(source).body)
+
+
+def touches(source: str) -> set[str]:
+    """The names that a cell takes from before it or binds."""
+    return {name for name, _ in used(parsed(source).body)} | bindings(source)
+
+
+def needed(sources: Sequence[str], place: int) -> tuple[list[int], set[str]]:
+    """The places of the cells before one that it depends on, in order, and the names that pass between them.
+
+    A cell that only reads a name may have changed what it stands for: optimisers change weights, drawing
+    changes a generator. So whatever touches a needed name is needed; a cell that binds it anew ends the
+    search for it. Imports are needed where they bind a name, and change nothing.
+    """
+    modules = imported(sources[:place])
+    shared = modules | set(dir(builtins))
+    wanted = {name for name, _ in used(parsed(sources[place]).body)}
+    names, found = wanted - shared, []
+    for k in reversed(range(place)):
+        takes = {name for name, _ in used(parsed(sources[k]).body)}
+        binds = bindings(sources[k])
+        if (takes | binds) & (wanted - shared) or binds & wanted & modules:
+            found.append(k)
+            wanted = (wanted - (binds - takes)) | takes
+            names |= wanted - shared
+    return found[::-1], names
 
 
 def parts(nodes: Iterable[ast.AST]) -> Iterator[list[ast.AST]]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnlit.exercises import rnn
@@ -141,7 +142,8 @@ def test_a_figure_comes_in_its_place_at_twice_the_resolution():
         "import json, sys; from rnnlit.pages import live; live.stand_in_for_ipython(); out = []\n"
         f"print(live.Page(out.append).run({DRAW!r}, 1), json.dumps(out))"
     )
-    environment = os.environ | {"MPLBACKEND": live.BACKEND, "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "book/_static/live")])
+    environment = os.environ | {"MPLBACKEND": "module://rnnlit_canvas", "PYTHONPATH": path}
     answer = run([sys.executable, "-c", program], env=environment, stderr=subprocess.STDOUT, check=True)
     outcome, _, outputs = answer.stdout.partition(" ")
     first, image, sentence = merged(json.loads(outputs))
@@ -213,6 +215,69 @@ def test_a_table_in_markdown_has_rows():
     assert live.table(live.Markdown("plain")) == live.table(3.5) == []
 
 
+# ---------------------------------------------------------------- what a cell needs
+
+CELLS = [
+    "import math",  # 1
+    "a, b = [1], 2",  # 2
+    "print(math.pi)",  # 3
+    "math.fsum(a)",  # 4, which only reads a, as far as one can see
+    "b = 5",  # 5
+    "def f(x):\n    a = x\n    return a + b",  # 6
+    "f(3)",  # 7
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "cells"), [(1, []), (2, []), (3, [1]), (4, [1, 2]), (5, []), (6, [5]), (7, [5, 6])]
+)
+def test_a_cell_needs_those_that_touch_its_names(number, cells):
+    assert live.Page(print).before(CELLS, number) == cells
+
+
+def test_every_cell_of_a_page_has_in_a_page_of_its_own_what_it_needs(monkeypatch):
+    """Each cell alone, after those that it needs, prints what it prints in a run of all."""
+    monkeypatch.chdir(ROOT / "book")
+    notebook = json.loads(Path("terminology.ipynb").read_text(encoding="utf-8"))
+    shown = [cell for cell in notebook["cells"] if "remove-input" not in cell["metadata"].get("tags", [])]
+    shown = [cell for cell in shown if cell["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in shown]
+    left_out = 0
+    for number in range(1, len(sources) + 1, 4):
+        outputs = []
+        page = live.Page(outputs.append)
+        before = page.before(sources, number)
+        left_out += number - 1 - len(before)
+        for one in [*before, number]:
+            outputs.clear()
+            assert page.run(sources[one - 1], one) == live.DONE
+        stored = ["".join(o["text"]) for o in shown[number - 1]["outputs"] if o["output_type"] == "stream"]
+        assert text(outputs) == "".join(stored)
+        assert page.before(sources, number) == []
+    assert left_out > len(sources) / 2
+
+
+def test_what_has_run_unchanged_does_not_run_again():
+    page = live.Page(lambda output: None)
+    for number in (1, 2, 5, 6):
+        page.run(CELLS[number - 1], number)
+    assert page.before(CELLS, 7) == []
+    changed = [*CELLS[:4], "b = 6", *CELLS[5:]]
+    assert page.before(changed, 7) == [5, 6]
+    page.run(CELLS[1], 2)  # b is 2 again
+    assert page.before(CELLS, 7) == [5, 6]
+    assert page.before([*CELLS[:5], "def f(", CELLS[6]], 7) == []  # who writes f anew has not finished
+
+
+def test_long_integers_are_narrowed_where_a_pointer_is_short():
+    def kinds(*arguments, **keywords):
+        return [getattr(one, "dtype", one) for one in (*arguments, *keywords.values())]
+
+    given = (np.arange(3), np.ones(2), 5)
+    assert live.narrowed(kinds, np.int32)(*given, weights=np.arange(2)) == [np.int32, np.float64, 5, np.int32]
+    assert live.narrowed(np.bincount)(np.array([0, 2, 2])).tolist() == [1, 0, 2]
+
+
 # ---------------------------------------------------------------- a page as it stands
 
 
@@ -229,8 +294,8 @@ def test_a_page_without_torch_prints_what_it_has_stored(page, without_torch, mon
             continue
         outputs.clear()
         outcomes.append(runner.run("".join(cell["source"]), len(outcomes)))
-        stored = ["".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream"]
-        if outcomes[-1] == live.DONE:
-            assert text(outputs) == "".join(stored)
+        stored = "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
+        printed = text(outputs) if outcomes[-1] == live.DONE else stored
+        assert printed == stored
     assert live.FAILED not in outcomes
     assert len(outcomes) / 2 < outcomes.count(live.DONE) < len(outcomes)

@@ -27,6 +27,7 @@
     let worker = null; // there is one from the first click on
     let loading = null; // a promise: Python is there
     let running = null; // {cell, end}: the cell that runs, and what is called with its outcome
+    let answered = null; // takes the numbers of the cells that a cell needs
     let queue = 0; // counts what was started; a newer one, or Stop, ends an older
     let started = 0;
 
@@ -50,6 +51,7 @@
         if (data.kind === "ready") ready();
         if (data.kind === "output") show(running.cell, data.output);
         if (data.kind === "done") running.end(data);
+        if (data.kind === "cells") answered(data.numbers);
         if (data.kind === "broken") (running ? running.end : failed)(new Error(data.text));
       };
       worker.postMessage({
@@ -67,7 +69,6 @@
       worker = loading = null;
       const { cell } = running ?? {};
       running = null;
-      cells.forEach((one) => { one.ran = false; });
       if (cell) settle(cell, "stopped");
       busy(false);
       say(`${why} Python starts anew; all names are gone.`);
@@ -85,7 +86,7 @@
 
     const enliven = (element, number) => {
       const pre = element.querySelector(".cell_input pre");
-      const cell = { element, number, pre, ran: false, original: pre.innerHTML, text: pre.textContent };
+      const cell = { element, number, pre, original: pre.innerHTML, text: pre.textContent };
       cell.stored = element.querySelector(".cell_output");
       cell.allowed = element.classList.contains("tag_raises-exception");
       element.id ||= `rl-cell-${number}`;
@@ -119,7 +120,6 @@
     };
 
     const edited = (cell) => {
-      cell.ran = false;
       cell.undo.hidden = code(cell).trimEnd() === cell.text.trimEnd();
     };
 
@@ -224,7 +224,6 @@
         return answer;
       }
       const { outcome, seconds } = answer;
-      cell.ran = true;
       if (outcome === NEEDS_TORCH) {
         if (cell.live) cell.live.hidden = true;
         if (cell.stored) cell.stored.hidden = false;
@@ -248,9 +247,10 @@
       for (let e = cell.pre; e && e !== document.body; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
     };
 
-    // Runs cells in order, up to one that fails. Returns the outcomes, or null if it did not come to its end.
-    const runCells = async (list) => {
-      if (running) {
+    // Loads Python if need be and runs cells in order, up to one that fails; `choose` says which, once it is there.
+    // Returns the outcomes, or null if it did not come to its end.
+    const runCells = async (choose) => {
+      if (bar.classList.contains("rl-busy")) {
         say("Python is at work; Stop ends it.");
         return null;
       }
@@ -259,14 +259,11 @@
       try {
         await load();
       } catch (error) {
-        if (mine !== queue) return null;
-        loading = null;
-        busy(false);
-        say(`Python did not load (${error.message}). The page stays as it was.`);
+        if (mine === queue) failed(error);
         return null;
       }
       const outcomes = [];
-      for (const cell of list) {
+      for (const cell of await choose()) {
         if (mine !== queue) return null;
         say(`Cell ${cell.number} of ${cells.length} runs …`);
         const outcome = await execute(cell);
@@ -287,19 +284,29 @@
       return outcomes;
     };
 
+    const failed = (error) => {
+      loading = null;
+      busy(false);
+      say(`Python did not load (${error.message}). The page stays as it was.`);
+    };
+
     const runAll = async () => {
       const before = performance.now();
-      const outcomes = await runCells(cells);
+      const outcomes = await runCells(() => cells);
       if (!outcomes) return;
       const torch = outcomes.filter((outcome) => outcome === NEEDS_TORCH).length;
       const seconds = ((performance.now() - before) / 1000).toFixed(0);
       say(`${outcomes.length - torch} cells ran in ${seconds} s${torch ? `; ${torch} need PyTorch` : ""}.`);
     };
 
-    // A cell needs what those above it make: they run first, unless they have run as they are now.
+    // A cell needs what some of those above it make: these run first, unless they have run as they are now.
+    const above = (cell) => new Promise((resolve) => {
+      answered = (numbers) => resolve([...numbers.map((number) => cells[number - 1]), cell]);
+      worker.postMessage({ kind: "before", number: cell.number, sources: cells.map(code) });
+    });
+
     const runTo = async (cell) => {
-      const place = cells.indexOf(cell);
-      const outcomes = await runCells([...cells.slice(0, place).filter((one) => !one.ran), cell]);
+      const outcomes = await runCells(() => above(cell));
       if (!outcomes) return;
       const fold = cell.live?.closest("details");
       if (fold) fold.open = true;
@@ -320,8 +327,7 @@
         await load();
         if (mine === queue) say(`Ready after ${((performance.now() - started) / 1000).toFixed(1)} s.`);
       } catch (error) {
-        loading = null;
-        if (mine === queue) say(`Python did not load (${error.message}). The page stays as it was.`);
+        if (mine === queue) failed(error);
       }
     };
   };

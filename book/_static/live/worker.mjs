@@ -1,8 +1,10 @@
 // Python for live.js, away from the page's own thread. All of it comes from the site itself.
-// In: {kind: "start", python, packages, folder}, then {kind: "run", number, source}.
-// Out: {kind: "stage", text}, {kind: "ready"}, {kind: "output", output}, {kind: "done", outcome, seconds}, {kind: "broken", text}.
+// In: {kind: "start", python, packages, folder}, then {kind: "run", number, source} or {kind: "before", number, sources}.
+// Out: {kind: "stage", text}, {kind: "ready"}; {kind: "output", output}, {kind: "done", outcome, seconds};
+// {kind: "cells", numbers}; and {kind: "broken", text}.
 
-const TOP = "/home/pyodide/rnnlit-book/";
+const HOME = "/reader";
+const TOP = `${HOME}/rnnlit-book/`;
 let python, page;
 
 const start = async ({ python: from, packages, folder }) => {
@@ -12,20 +14,29 @@ const start = async ({ python: from, packages, folder }) => {
     return answer.arrayBuffer();
   });
   postMessage({ kind: "stage", text: "Loading Python" });
-  python = await loadPyodide({
+  // Pyodide says this on the console alone, and waits on.
+  const failure = new Promise((_, fail) => {
+    console.warn = (words) => String(words).includes("wasm") && fail(new Error("WebAssembly did not start"));
+  });
+  python = await Promise.race([failure, loadPyodide({
     indexURL: from,
     packages,
-    env: { HOME: "/home/pyodide", MPLBACKEND: "module://rnnlit.pages.canvas", PYTHONPATH: TOP },
+    env: { HOME, MPLBACKEND: "module://rnnlit_canvas" },
     stdout: () => {},
     stderr: () => {},
-  });
+  })]);
   postMessage({ kind: "stage", text: "Loading the book’s package" });
   python.unpackArchive(await book, "zip", { extractDir: TOP });
   python.FS.chdir(TOP + folder);
-  python.runPython("import logging; logging.getLogger('matplotlib').setLevel(logging.ERROR)");
+  python.runPython(`
+import logging, sys
+sys.path.insert(0, "${TOP}")
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # the first figure lists the fonts, and says so
+`);
   const emit = (output) => postMessage({ kind: "output", output: output.toJs({ dict_converter: Object.fromEntries }) });
   const live = python.pyimport("rnnlit.pages.live");
   live.stand_in_for_ipython();
+  live.count_with_long_integers();
   page = live.Page(emit);
   postMessage({ kind: "ready" });
 };
@@ -39,9 +50,18 @@ const run = async ({ number, source }) => {
   postMessage({ kind: "done", outcome, seconds: (performance.now() - before) / 1000 });
 };
 
+const before = ({ number, sources }) => {
+  const given = python.toPy(sources);
+  const numbers = page.before(given, number).toJs();
+  given.destroy();
+  postMessage({ kind: "cells", numbers });
+};
+
+const answers = { start, run, before };
+
 onmessage = async ({ data }) => {
   try {
-    await (data.kind === "start" ? start(data) : run(data));
+    await answers[data.kind](data);
   } catch (error) {
     postMessage({ kind: "broken", text: String(error.message || error).trim().split("\n").pop() });
   }

@@ -1,9 +1,7 @@
 """matplotlib's backend in the reader's browser: `plt.show()` sends the open figures to the page.
 
-matplotlib finds it by the name `rnnlit.pages.live.BACKEND`.
+Not in the package, whose NumPy half imports no matplotlib; worker.mjs names it in MPLBACKEND.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
