@@ -51,6 +51,18 @@ def without_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
 
 
+def shown_cells(page):
+    """The code cells of a notebook of the book whose code the site shows."""
+    cells = json.loads((ROOT / f"book/{page}.ipynb").read_text(encoding="utf-8"))["cells"]
+    shown = [cell for cell in cells if "remove-input" not in cell["metadata"].get("tags", [])]
+    return [cell for cell in shown if cell["cell_type"] == "code"]
+
+
+def printed_before(cell):
+    """What a cell has printed, as it is stored."""
+    return "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
+
+
 def text(outputs):
     return "".join(output["text"] for output in outputs if output["kind"] == "text")
 
@@ -238,12 +250,10 @@ def test_a_cell_needs_those_that_touch_its_names(number, cells):
 def test_every_cell_of_a_page_has_in_a_page_of_its_own_what_it_needs(monkeypatch):
     """Each cell alone, after those that it needs, prints what it prints in a run of all."""
     monkeypatch.chdir(ROOT / "book")
-    notebook = json.loads(Path("terminology.ipynb").read_text(encoding="utf-8"))
-    shown = [cell for cell in notebook["cells"] if "remove-input" not in cell["metadata"].get("tags", [])]
-    shown = [cell for cell in shown if cell["cell_type"] == "code"]
+    shown = shown_cells("terminology")
     sources = ["".join(cell["source"]) for cell in shown]
     left_out = 0
-    for number in range(1, len(sources) + 1, 4):
+    for number in range(1, len(sources) + 1, 6):
         outputs = []
         page = live.Page(outputs.append)
         before = page.before(sources, number)
@@ -251,8 +261,7 @@ def test_every_cell_of_a_page_has_in_a_page_of_its_own_what_it_needs(monkeypatch
         for one in [*before, number]:
             outputs.clear()
             assert page.run(sources[one - 1], one) == live.DONE
-        stored = ["".join(o["text"]) for o in shown[number - 1]["outputs"] if o["output_type"] == "stream"]
-        assert text(outputs) == "".join(stored)
+        assert text(outputs) == printed_before(shown[number - 1])
         assert page.before(sources, number) == []
     assert left_out > len(sources) / 2
 
@@ -286,16 +295,14 @@ def test_a_page_without_torch_prints_what_it_has_stored(page, without_torch, mon
     monkeypatch.chdir(ROOT / "book")
     for name in [name for name in sys.modules if name.startswith("rnnlit.nn") or name.endswith("_torch")]:
         monkeypatch.delitem(sys.modules, name)
-    outputs = []
+    outputs, outcomes = [], []
     runner = live.Page(outputs.append)
-    outcomes = []
-    for cell in json.loads(Path(f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] != "code" or "remove-input" in cell["metadata"].get("tags", []):
-            continue
+    cells = shown_cells(page)
+    assert len(cells) > 10
+    for number, cell in enumerate(cells, start=1):
         outputs.clear()
-        outcomes.append(runner.run("".join(cell["source"]), len(outcomes)))
-        stored = "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
-        printed = text(outputs) if outcomes[-1] == live.DONE else stored
-        assert printed == stored
+        outcomes.append(runner.run("".join(cell["source"]), number))
+        printed = text(outputs) if outcomes[-1] == live.DONE else printed_before(cell)
+        assert printed == printed_before(cell)
     assert live.FAILED not in outcomes
     assert len(outcomes) / 2 < outcomes.count(live.DONE) < len(outcomes)
