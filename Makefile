@@ -74,7 +74,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 	@scripts/setup.sh
 
 # Sphinx does not notice these: when one of them changes, the next build starts from nothing.
-$(GROUND): _config.yml _toc.yml requirements.txt $(wildcard book/_ext/* book/_templates/* book/_static/*)
+$(GROUND): _config.yml _toc.yml requirements.txt $(wildcard book/_ext/* book/_templates/* book/_static/* book/_static/live/*)
 	@rm -rf _build/html _build/.doctrees
 	@mkdir -p _build
 	@touch $@
