@@ -45,14 +45,20 @@
     const load = () => (loading ??= new Promise((ready, failed) => {
       started = performance.now();
       worker = new Worker(new URL(bar.dataset.worker, location), { type: "module" });
-      worker.onerror = (event) => (running ? running.end : failed)(new Error(event.message || "no script"));
+      let there = false;
+      const broken = (text) => {
+        if (running) running.end(new Error(text));
+        else if (there) halt(`Python ended: ${text}.`);
+        else failed(new Error(text));
+      };
+      worker.onerror = (event) => broken(event.message || "no script");
       worker.onmessage = ({ data }) => {
         if (data.kind === "stage") say(`${data.text} …`);
-        if (data.kind === "ready") ready();
+        if (data.kind === "ready") { there = true; ready(); }
         if (data.kind === "output") show(running.cell, data.output);
         if (data.kind === "done") running.end(data);
         if (data.kind === "cells") answered(data.numbers);
-        if (data.kind === "broken") (running ? running.end : failed)(new Error(data.text));
+        if (data.kind === "broken") broken(data.text);
       };
       worker.postMessage({
         kind: "start",
