@@ -16,17 +16,13 @@ if TYPE_CHECKING:
     from rnnlit.practice.language_model import continue_text
     from rnnlit.practice.pronunciation import pronounce
 
-HELPERS = {
+HELPERS = {  # by name, the module that has it
     "continue_text": "language_model",
     "counts": "counting",
     "execute": "execution",
     "pronounce": "pronunciation",
-}  # by name, the module that has it
+}
 __all__ = ["continue_text", "counts", "execute", "pronounce"]
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *HELPERS})
 
 
 def __getattr__(name: str) -> Any:
