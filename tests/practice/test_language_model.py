@@ -227,7 +227,7 @@ def test_the_orders_of_the_ngrams_were_chosen_on_the_validation_chapters():
         assert min(cost, key=cost.get) == measured.ORDER[unit]
 
 
-# ---------------------------------------------------------------- the record, and the weights that are shipped
+# ---------------------------------------------------------------- the record and the shipped weights
 
 
 def test_the_record_has_every_kind_with_seeds_and_commands():
