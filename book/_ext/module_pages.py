@@ -161,7 +161,7 @@ def write_pages(app: Sphinx, config: Config) -> None:
     }
     if mistakes := wrong([entry.name for entry in found], modules(package), packages):
         for mistake in mistakes:
-            logger.warning("%s", mistake, location=f"{LIST}.md", type="module_pages")
+            logger.warning("%s", mistake, location=f"{LIST}.md:1", type="module_pages")
         found = [entry for entry in dict.fromkeys(found) if source(package, entry.name).is_file()]
     folder.mkdir(exist_ok=True)
     wanted = {folder / f"{entry.name}.md": page(package, entry) for entry in found}

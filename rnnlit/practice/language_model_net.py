@@ -203,8 +203,8 @@ def _run(
 
     The first piece begins from zeros, the others from the state after the tokens before them.
     """
-    x, warm = _pieces(numbers, first, count)
-    x = torch.as_tensor(x, device=model.device)
+    pieces, warm = _pieces(numbers, first, count)
+    x = torch.as_tensor(pieces, device=model.device)
     found, state = [], None
     with evaluating(model):
         if warm:
