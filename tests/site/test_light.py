@@ -317,7 +317,7 @@ def test_the_rules_that_are_left_out_change_nothing(
 ) -> None:
     opened = visit(path, size)
     page = opened.page
-    page.wait_for_timeout(300)  # what scripts add to the page is there
+    page.wait_for_load_state("networkidle")  # what scripts add to the page is there
     page.add_style_tag(content="* { transition: none !important; content-visibility: visible !important }")
     sheet = page.eval_on_selector(SHEET, "e => e.dataset.sheet || e.getAttribute('href').split('/').at(-1)")
     slim = page.evaluate(STYLES)
@@ -338,13 +338,15 @@ def test_the_rules_that_are_left_out_change_nothing(
 
 def test_a_script_that_was_put_into_a_page_does_not_run(visit) -> None:
     opened = visit("book/intro.html")
-    opened.page.evaluate(
-        """() => { const script = document.createElement('script'); script.textContent = 'window.ran = true';
-            document.body.append(script);
-            document.body.insertAdjacentHTML('beforeend', '<img alt="" src="x" onerror="window.ran = true">');
-        }"""
-    )
-    opened.page.wait_for_timeout(200)
+    with opened.page.expect_console_message(lambda message: "event handler" in message.text):
+        opened.page.evaluate(
+            """() => { const script = document.createElement('script');
+                script.textContent = 'window.ran = true';
+                document.body.append(script);
+                const picture = '<img alt="" src="x" onerror="window.ran = true">';
+                document.body.insertAdjacentHTML('beforeend', picture);
+            }"""
+        )
     assert opened.page.evaluate("window.ran") is None
     assert [text for text in opened.complaints if "Content Security Policy" in text]
 
@@ -383,6 +385,6 @@ def test_a_link_to_a_far_section_leads_there(visit, size: dict[str, int]) -> Non
     )
     opened.page.goto("about:blank")
     opened.open(f"book/lstm.html#{far}")
-    opened.page.wait_for_timeout(300)
+    opened.page.wait_for_load_state("networkidle")
     top = opened.page.evaluate("id => document.getElementById(id).getBoundingClientRect().top", far)
     assert -1 <= top < 200
