@@ -203,8 +203,8 @@ def _run(
 
     The first piece begins from zeros, the others from the state after the tokens before them.
     """
-    pieces, warm = _pieces(numbers, first, count)
-    x = torch.as_tensor(pieces, device=model.device)
+    padded, warm = _pieces(numbers, first, count)
+    x = torch.as_tensor(padded, device=model.device)
     found, state = [], None
     with evaluating(model):
         if warm:
