@@ -60,6 +60,19 @@ CLICKS = {"toggleFullScreen()": "fullscreen", "window.print()": "print"}
 # page. page.js does it when a box comes near the window.
 MEASURES = '"complete"===document.readyState?I():window.addEventListener("load",I)'
 LEAVES_IT = "0/* page.js measures */"
+
+# Scripts that come with their comments; none of them has a line within a string that looks like one.
+COMMENTED = (
+    "copybutton.js",
+    "doctools.js",
+    "from-file.js",
+    "live/live.js",
+    "page.js",
+    "sphinx_highlight.js",
+    "togglebutton.js",
+)
+BLOCK = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", flags=re.S | re.M)
+RIGHTS = re.compile(r"copyright|licen[cs]e", flags=re.I)
 DONE = '<meta http-equiv="Content-Security-Policy"'
 
 SHEET = re.compile(
@@ -234,6 +247,10 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     static, notes = Path(app.outdir, "_static"), Path(app.doctreedir)
+    for name in COMMENTED:
+        if (static / name).is_file():
+            text = (static / name).read_text(encoding="utf-8")
+            (static / name).write_text(without_comments(text), encoding="utf-8")
     record = notes / "style_sheets.json"  # which sheets each sheet of the site was made from
     made = json.loads(record.read_text()) if record.is_file() else {}
     pages = rewritten(Path(app.outdir))
@@ -262,6 +279,13 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     record.write_text(json.dumps({name: sheets for sheets, name in written.items()}))
     forget(static, {sheet for sheets in written for sheet in sheets}, set(written.values()))
     calm_theme(static / "scripts" / "pydata-sphinx-theme.js")
+
+
+def without_comments(script: str) -> str:
+    """Return a script without the comments that stand in lines of their own, but for notices of rights."""
+    bare = BLOCK.sub(lambda comment: comment[0] if RIGHTS.search(comment[0]) else "", script)
+    lines = (line.strip() for line in bare.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
 
 
 def calm_theme(script: Path) -> None:

@@ -187,7 +187,8 @@ def add_bar(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
     at = place.start()
     context["body"] = context["body"][:at] + markup + context["body"][at:]
     app.add_css_file("live/live.css")
-    app.add_js_file("live/live.js", loading_method="defer")
+    if "data-worker" in markup:  # else there is nothing to run
+        app.add_js_file("live/live.js", loading_method="defer")
 
 
 # ---------------------------------------------------------------- the files

@@ -68,6 +68,16 @@ def test_a_broken_sheet_is_refused(extension: ModuleType, css: str) -> None:
         extension.needed(css, {"a"})
 
 
+@of("light_pages")
+def test_comments_go_from_a_script_but_for_notices_of_rights(extension: ModuleType) -> None:
+    script = (
+        "/* of ours */\n  let a = 1; // stays\n// goes\n\n/*\n * Copyright: them\n */\nlet b = '/* c */';\n"
+    )
+    wanted = "let a = 1; // stays\n/*\n* Copyright: them\n*/\nlet b = '/* c */';\n"
+    assert extension.without_comments(script) == wanted
+    assert extension.without_comments(wanted) == wanted
+
+
 @of("style_sheet")
 def test_what_nothing_reads_goes(extension: ModuleType) -> None:
     css = (
@@ -236,7 +246,8 @@ def test_what_would_run_from_within_a_page_is_refused(
 
 @pytest.fixture(scope="module")
 def built(site: Path) -> list[Page]:
-    return [page for page in pages(site) if page.path.name != "index.html" or page.path.parent != site]
+    top = {site / "index.html", site / "404.html"}  # which load nothing
+    return [page for page in pages(site) if page.path not in top]
 
 
 @cache
