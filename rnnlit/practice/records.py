@@ -79,7 +79,7 @@ def beside() -> list[Beside]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """The record of a module's full runs. ValueError: there is none."""
+    """The record of a module's full runs, or of a benchmark that a page shows. ValueError: there is none."""
     path = files("rnnlit").joinpath("practice", "records", f"{name}.json")
     if not path.is_file():
         known = sorted(one.stem for one in HERE.glob("*.json"))

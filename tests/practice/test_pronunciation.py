@@ -359,3 +359,37 @@ def test_what_the_page_says_of_names_is_so():
 def test_resume_needs_a_checkpoint():
     with pytest.raises(SystemExit):
         pronunciation.parse(["--resume"])
+
+
+def test_what_the_page_says_of_g2p_en_is_so():
+    (record,) = records.load("g2p_en")["runs"]
+    rows = {row["group"]: row for row in record["rows"]}
+    known, new = rows["test, in 0.7a and 0.7b"], rows["test, in neither"]
+    fall = {name: new[name]["wer"] - known[name]["wer"] for name in ("g2p_en", "ours, beam 5")}
+    assert {name: round(points) for name, points in fall.items()} == {"g2p_en": 46, "ours, beam 5": 38}
+    gaps = {
+        name: [row["g2p_en"]["wer"] - row[name]["wer"] for row in (known, new)]
+        for name in ("ours, beam 5", "ours, greedy")
+    }
+    assert [round(gap) for gap in gaps["ours, beam 5"]] == [1, 9] and new["N"] == 105
+    assert (round(gaps["ours, greedy"][0], 1), round(gaps["ours, greedy"][1])) == (0.7, 9)
+    assert record["parameters"]["ours"] > 2 * record["parameters"]["g2p_en"]
+    pairs = [(row["only_ours"], row["only_g2p_en"]) for row in (new, known)]
+    assert pairs == [(14, 5), (1249, 1135)]
+    assert [round((a - b) / (a + b) ** 0.5, 1) for a, b in pairs] == [2.1, 2.3]
+    assert all(
+        round(row["N"] / 100 * (row["g2p_en"]["wer"] - row["ours, beam 5"]["wer"])) == a - b
+        for row, (a, b) in zip((new, known), pairs, strict=True)
+    )
+
+
+def test_what_the_page_says_of_words_is_so():
+    """Entries in another hand, the Italian names in -eschi, and how Chinese names in x begin."""
+    words, test = lexicon(), set(pronunciation.split(list(lexicon())).test)
+    assert {"php", "pga", "gerund", "lagniappe", "molar", "backstreet"} <= test
+    assert words["molar"][0][-2:] == ("AH", "R") and words["polar"][0][-1] == "ER"
+    assert words["backstreet"][0].count("R") == 0
+    ends = [words[w][0][-3:] for w in words if w.endswith("eschi")]
+    assert len(ends) == 4 and ends.count(("S", "K", "IY")) == 3
+    assert {words[w][0][0] for w in ("xie", "xiao", "xing")} == {"Z", "ZH", "SH"}
+    assert "xiaomi" not in words

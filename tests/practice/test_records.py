@@ -48,8 +48,9 @@ def test_each_run_of_a_record_says_how_and_where_it_was_made(name):
     runs = records.load(name)["runs"]
     assert runs
     for run in runs:
-        assert re.match(rf"python -m rnnlit\.practice\.{name}( |$)", run["command"])
-        assert "/" not in run["command"]
+        program, *typed = re.split(r" (?=--|[\w.-]+\.(?:whl|tgz))", run["command"])
+        assert program in (f"python -m rnnlit.practice.{name}", f"python benchmarks/{name}.py")
+        assert not any("/" in one for one in typed)
         assert {"date", "cpu", "cores", "system", "python", "packages"} <= set(run["machine"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["machine"]["date"])
         assert all(math.isfinite(number) for number in numbers(run))
