@@ -387,7 +387,9 @@ def beside() -> list[Beside]:
         Beside(
             what, f"{five:.1f}", "21.3", "rao2015grapheme", f"theirs is joined with an n-gram model; {split_}"
         ),
-        Beside(what, one, "21.69", "zhao2022robust", f"one model with global attention; {split_}; quoted"),
+        Beside(
+            what, one, "21.69", "zhao2022robustness", f"one model with global attention; {split_}; quoted"
+        ),
         Beside(
             what,
             f"{five:.1f}",
