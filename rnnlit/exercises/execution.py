@@ -1,11 +1,11 @@
 """Exercises of the page on learning to execute.   T steps, B programs, K difficulties.
 
-    asked(signs, begins) -> write (T-1, B), what is to be written after each step
+    asked(chars, begins) -> write (T-1, B), what is to be written after each step
     teacher(guess, write) -> the share of right characters
     exact(guess, write) -> the share of right answers
     mixture(at, K) -> p (K,), how often `combined` draws each difficulty
 
-signs (T, B) are programs with their answers, as numbers, 0 after the end of each; begins (B,), the steps at
+chars (T, B) are programs with their answers, as numbers, 0 after the end of each; begins (B,), the steps at
 which "@" is read. In write stands -100 where nothing is asked.
 """
 
@@ -21,14 +21,14 @@ from rnnlit.exercises.draw import with_letters
 IGNORE = -100
 
 
-def _signs(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
+def _chars(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
     """Columns of random characters with an end, and the steps at which their answers begin."""
     T, B = sizes.T + 5, sizes.B
-    signs, begins = rng.integers(1, 13, (T, B)), rng.integers(1, 3, B)
+    chars, begins = rng.integers(1, 13, (T, B)), rng.integers(1, 3, B)
     ends = begins + 1 + rng.integers(1, T - begins - 1)
     ends[0] = T - 2  # one of them is padded
-    signs[np.arange(T)[:, None] > ends] = 0
-    return signs, begins
+    chars[np.arange(T)[:, None] > ends] = 0
+    return chars, begins
 
 
 def _guesses(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
@@ -43,39 +43,39 @@ def _guesses(rng: np.random.Generator, sizes: Sizes) -> tuple[Any, ...]:
     return guess, np.where((steps >= begins) & (steps < ends), write, IGNORE)
 
 
-def _asked(signs: Any, begins: Any) -> Any:
-    steps = np.arange(len(signs) - 1)[:, None]
-    return np.where((steps >= begins) & (signs[1:] != 0), signs[1:], IGNORE)
+def _asked(chars: Any, begins: Any) -> Any:
+    steps = np.arange(len(chars) - 1)[:, None]
+    return np.where((steps >= begins) & (chars[1:] != 0), chars[1:], IGNORE)
 
 
 asked = Exercise(
-    "asked(signs, begins)",
+    "asked(chars, begins)",
     _asked,
-    with_letters(_signs, "TB"),
+    with_letters(_chars, "TB"),
     {"write": "T-1, B"},
     (
         Mistake(
             "the program is asked for too",
             "Before @ is read there is nothing to be written: -100 where the step is smaller than begins.",
-            lambda signs, begins: np.where(signs[1:] != 0, signs[1:], IGNORE),
+            lambda chars, begins: np.where(chars[1:] != 0, chars[1:], IGNORE),
         ),
         Mistake(
             "the padding is asked for",
             "After the full stop of an answer come zeros: -100 there too.",
-            lambda signs, begins: np.where(np.arange(len(signs) - 1)[:, None] >= begins, signs[1:], IGNORE),
+            lambda chars, begins: np.where(np.arange(len(chars) - 1)[:, None] >= begins, chars[1:], IGNORE),
         ),
         Mistake(
             "the first character of the answer is not asked for",
             "It is to be written when @ is read, at the step begins itself: >=, not >.",
-            lambda signs, begins: np.where(
-                (np.arange(len(signs) - 1)[:, None] > begins) & (signs[1:] != 0), signs[1:], IGNORE
+            lambda chars, begins: np.where(
+                (np.arange(len(chars) - 1)[:, None] > begins) & (chars[1:] != 0), chars[1:], IGNORE
             ),
         ),
         Mistake(
             "it is to write what it reads",
-            "At step t the character of step t + 1 is asked for: signs[1:], not signs[:-1].",
-            lambda signs, begins: np.where(
-                (np.arange(len(signs) - 1)[:, None] >= begins) & (signs[1:] != 0), signs[:-1], IGNORE
+            "At step t the character of step t + 1 is asked for: chars[1:], not chars[:-1].",
+            lambda chars, begins: np.where(
+                (np.arange(len(chars) - 1)[:, None] >= begins) & (chars[1:] != 0), chars[:-1], IGNORE
             ),
         ),
     ),

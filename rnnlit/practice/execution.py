@@ -352,8 +352,8 @@ def beside() -> list[records.Beside]:
             f"{nine['test']['teacher']:.1f} ({nine['test']['exact']:.1f} of answers)",
             "99",
             "zaremba2014learning",
-            f"both with the true characters before; theirs 2 x 400 units, ours 2 x {nine['hidden']}, "
-            f"{nine['steps']} steps",
+            "both with the true characters before, if theirs is counted as in its authors' code; "
+            f"theirs 2 x 400 units, ours 2 x {nine['hidden']}, {nine['steps']} steps",
         ),
         records.Beside(
             "adding two 3-digit numbers, right answers, %",

@@ -10,14 +10,14 @@ from rnnlit.tasks import programs
 from rnnlit.tasks.programs import Die, Program
 
 
-def asked(signs, begins):
+def asked(chars, begins):
     """Column by column."""
-    write = np.full((len(signs) - 1, signs.shape[1]), -100)
+    write = np.full((len(chars) - 1, chars.shape[1]), -100)
     for b, begin in enumerate(begins):
-        for t in range(begin, len(signs) - 1):
-            if signs[t + 1, b] == 0:
+        for t in range(begin, len(chars) - 1):
+            if chars[t + 1, b] == 0:
                 break
-            write[t, b] = signs[t + 1, b]
+            write[t, b] = chars[t + 1, b]
     return write
 
 
@@ -45,8 +45,8 @@ def test_an_answer_is_right(answer):
 
 def test_what_is_asked_is_what_the_network_is_trained_on():
     some = [Program("print(7+5)", "12"), Program("print(3-19)", "-16")]
-    signs = programs.numbers([one.text + "@" + one.answer + "." for one in some])
-    write = execution.asked.oracle(signs, np.array([10, 11]))
+    chars = programs.numbers([one.text + "@" + one.answer + "." for one in some])
+    write = execution.asked.oracle(chars, np.array([10, 11]))
     trained = programs.encode(some).write
     np.testing.assert_array_equal(np.where(write < 0, write, write - 1), trained)
 

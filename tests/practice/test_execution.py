@@ -324,10 +324,12 @@ def test_the_page_says_what_the_record_holds():
     exact, _ = of_programs("mix", "exact")
     memory = {run["form"]: run["test"]["exact"] for run in execution.runs("memory")}
     (nine,) = execution.runs("sums", length=9)
+    steps = [run["steps"] for run in execution.runs("programs")]
     said = [
         f"{answers['baseline'][0]:.0f} % right, where `mix` has {answers['mix'][0]:.1f} %",
         "`mix` comes first with {mix:.0f} % of the answers, then `combined` with {combined:.0f}, `baseline` "
         "with {baseline:.0f} and `naive` with {naive:.0f}.".format(**means),
+        f"after {min(steps):,} to {max(steps):,} of the planned 4,000 steps",
         f"{characters['naive']} against {characters['baseline']} %",
         f"{characters['combined']} against {characters['baseline']} %",
         f"{characters['combined']} and {characters['mix']} %",
