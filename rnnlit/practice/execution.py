@@ -8,7 +8,7 @@ built it. The four curricula are theirs: the target's difficulty from the start 
 hard (`naive`), all difficulties at once (`mix`), and each program by one of the last two (`combined`).
 Afterwards programs of the test part are answered, and three shares are counted:
 
-    teacher  right characters, each with the true ones before it: the paper's measure
+    teacher  right characters, each with the true ones before it: what the authors' code counts
     free     right characters, each with the network's own ones before it
     exact    answers that are right from the first character to the stop: the same number either way
 
