@@ -208,7 +208,8 @@ def files_read(notebook: Path) -> set[Path]:
 
 def archive() -> bytes:
     """Return a zip of the package and of the files that pages read; the same files, the same bytes."""
-    paths = {path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    left = {"__pycache__", "weights"}  # what torch alone reads
+    paths = {path for path in PACKAGE.rglob("*") if path.is_file() and not left & set(path.parts)}
     for notebook in (ROOT / "book").rglob("*.ipynb"):
         if ".ipynb_checkpoints" not in notebook.parts:
             paths |= files_read(notebook)

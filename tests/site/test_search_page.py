@@ -202,8 +202,8 @@ FIND = """queries => queries.map(query => {
 # book has, and it has a heading with some of them.
 MORE_PAGES = """queries => {
     const index = structuredClone(Search._index), { book } = index;
-    for (const [name, title] of [["pronunciation", "Pronouncing English"], ["translation", "Translating"],
-        ["writing", "A network that writes"], ["execution", "Running programs"], ["counting", "Counting"]]) {
+    for (const [name, title] of [["saying", "Pronouncing English"], ["turning", "Translating"],
+        ["writing", "A network that writes"], ["running", "Running programs"], ["numbering", "Counting"]]) {
         const page = index.docnames.length;
         for (const list of ["docnames", "filenames"]) index[list].push(`book/practice/${name}`);
         index.titles.push(title);
