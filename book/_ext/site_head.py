@@ -161,11 +161,11 @@ def describe(
     """Put into a page's head what others learn of it."""
     titles = app.env.titles
     title = titles[page].astext() if page in titles else plain(context.get("title") or "")
-    if page.startswith("_modules/rnnlit"):  # the module's page in the reference has its name
-        context["title"] = title = f"Source of {title}"
     description, made = own_description(document), ""
     if not description:
         made = SOURCE.format(title) if page.startswith("_modules/rnnlit") else MADE.get(page, "")
+    if page.startswith("_modules/rnnlit"):  # the module's page in the reference has its name
+        context["title"] = title = f"Source of {title}"
     head = tags({"description": made, "robots": "noindex" if page in UNLISTED else ""})
     if app.config.html_baseurl:
         # What does not stand in the reading order itself has the book's card.
