@@ -9,8 +9,9 @@ backpropagation through time with the state carried on: the text is cut into B s
 side, T tokens at a time; each window begins with the state that the window before ended with, and the
 gradient stops there. Dropout is none, Zaremba's (connections that aren't recurrent, new at each step) or
 Gal's (inputs, recurrent connections and, among words, whole tokens, one mask for a window). The weights of
-the best row on the validation chapters are kept, and scored on the test chapters, which are read from first
-to last token as one sequence. With --limit the whole schedule of the learning rate fits into so many seconds.
+the best row on the validation chapters are kept, and scored on the test chapters, which are read in 64 pieces
+side by side, each after the 500 tokens before it. With --limit the whole schedule of the learning rate fits
+into so many seconds, and a run that was broken off begins its schedule again.
 
     bits        the mean of -log2 p(token | all before it), per character or per word
     perplexity  2 ** bits
@@ -28,6 +29,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import as_file, files
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +82,28 @@ def continue_text(
     top_p        draw from the smallest set of characters that has at least this probability
     seed         the same seed, the same text
 
-    TypeError: no string.  ValueError: an empty text or one of more than 5 000 characters, a character that
-    the novel doesn't have, a number out of its range.
+    TypeError: no string, or no number where one belongs.  ValueError: an empty text or one of more than 5 000
+    characters, a character that the novel doesn't have, a number out of its range.
     """
     if not isinstance(text, str):
         raise TypeError(f"text: expected a string, got {type(text).__name__}")
     if not 0 < len(text) <= 5000:
         raise ValueError(f"text: expected 1 to 5000 characters, got {len(text)}")
-    if isinstance(length, bool) or not isinstance(length, int):
-        raise TypeError(f"length: expected an integer, got {type(length).__name__}")
+    for name, number in (("length", length), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"{name}: expected an integer, got {type(number).__name__}")
+    shares: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
+    for name, share in shares.items():
+        if isinstance(share, bool) or not isinstance(share, Real):
+            raise TypeError(f"{name}: expected a number, got {type(share).__name__}")
     if not 0 < length <= 10_000:
         raise ValueError(f"length: expected 1 to 10000 characters, got {length}")
     if not 0 <= temperature < np.inf:
         raise ValueError(f"temperature: expected a number from 0 on, got {temperature!r}")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p: expected a number above 0 and at most 1, got {top_p!r}")
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
     numbers = np.concatenate([[start("characters")], encode("characters", text)])
     rng = np.random.default_rng(seed)
     drawn = write(shipped(), numbers, length, rng, temperature=temperature, top_p=top_p)
@@ -231,8 +240,11 @@ def beside() -> list[records.Beside]:
     text = "a novel, 118 thousand tokens of 3 608 kinds; theirs Penn Treebank, 930 thousand of 10 000"
     units = f"{text}; ours 200 units, cut off after some 750 steps, theirs 650"
     words, characters = "language model, perplexity of a word", "language model, bits per character"
-    treebank = "a novel, 549 thousand characters; theirs Penn Treebank, a million words, one LSTM layer"
-    wikipedia = "a novel, 549 thousand characters; theirs Wikipedia with markup, 96 million, 7 LSTM layers"
+    novel = "a novel, 549 thousand characters"
+    treebank = (
+        f"{novel}, cut off after 730 and 1700 steps; theirs Penn Treebank, a million words, one LSTM layer"
+    )
+    wikipedia = f"{novel}; theirs Wikipedia with markup, 96 million, 7 LSTM layers, validation"
     rows = [
         (f"{words}: Kneser-Ney", 2 ** grams["test"], "141", "mikolov2012statistical", text),
         (f"{words}: no dropout", 2 ** mean("words", "none"), "114.5", "zaremba2014recurrent", text),

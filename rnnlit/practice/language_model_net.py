@@ -61,7 +61,8 @@ def encode(unit: str, text: str) -> np.ndarray:
         return np.array([index.get(word, 0) for word in pride.words(text)], np.int64)
     strange = sorted(set(text) - index.keys())
     if strange:
-        raise ValueError(f"text: expected characters of the novel, got {' '.join(map(repr, strange))}")
+        shown = " ".join(map(repr, strange[:9])) + (" and others" if len(strange) > 9 else "")
+        raise ValueError(f"text: expected characters of the novel, got {shown}")
     return np.array([index[character] for character in text], np.int64)
 
 

@@ -258,6 +258,67 @@ def test_the_shipped_model_costs_what_its_record_says():
     assert -logs.mean() == pytest.approx(run["bits"]["test"], abs=1e-3)
 
 
+def test_the_pages_sentences_about_the_record():
+    """Each sentence of the page that draws on the record, and what it says worked out once more."""
+    page = (ROOT / "book" / "practice" / "language_model.ipynb").read_text(encoding="utf-8")
+    runs = [run for kind in KINDS for run in language_model.recorded("characters", kind)]
+    (shipped,) = language_model.recorded("characters", "zaremba", layers=1)
+    words = [run for kind in KINDS for run in language_model.recorded("words", kind)]
+    bits = [run["bits"] for run in runs]
+    means, spread = [], {}
+    for kind in KINDS:
+        one = [run["bits"]["test"] for run in runs if run["kind"] == kind]
+        means, spread[kind] = [*means, np.mean(one)], max(one) - min(one)
+    dropped = [run["steps"] for run in runs if run["kind"] != "none"]
+    few = sorted(run["steps"] for run in runs if run["kind"] == "none")
+    epochs = [steps * 64 * 100 / len(net.parts("characters")[0]) for steps in dropped]
+    gaps = [one["test"] - one["train"] for one in bits]
+    mixed = [one["mixed"]["test"] for one in bits]
+    shares = [one["mixed"]["share"] for one in bits]
+    quotes = [one["quotes"] for one in bits]
+    areas = [max(one["trained"]["test"], 1 - one["trained"]["test"]) for one in quotes]
+    chances = [one["trained"]["chance_max"] for one in quotes]
+    cells = 1 - quotes[0]["untrained"]["test"], 1 - shipped["bits"]["quotes"]["trained"]["test"]
+    plain = [run["bits"] for run in words if run["kind"] == "none"]
+    cut = [run["steps"] for run in words if run["kind"] != "none"]
+    rest = shipped["bits"]["test"], shipped["bits"]["mixed"]["test"]
+    assert len(dropped) == len(cut) == 6 and len(few) == 2 and len(plain) == 3 and len(bits) == 8
+    for sentence in (
+        f"with dropout {min(dropped)} to {max(dropped)} steps",
+        f"{min(epochs):.0f} to {max(epochs):.0f} epochs",
+        f"one got {few[0]} steps, the other {few[1]}",
+        f"against {min(one['test'] for one in bits):.2f} for the best of eight networks",
+        f"only {min(gaps):.2f} to {max(gaps):.2f} bits less than on new text",
+        f"differ by up to {max(spread['zaremba'], spread['gal']):.2f} bits",
+        f"the two without dropout by {spread['none']:.2f}",
+        f"the means of the three kinds differ by {max(means) - min(means):.2f} only",
+        f"a weight of {min(shares):.1f} to {max(shares):.1f} for the network",
+        f"{min(mixed):.2f} to {max(mixed):.2f} bits in all eight cases",
+        f"**{rest[0]:.3f} bits** on the test chapters, and {rest[1]:.2f} mixed with the 8-grams",
+        f"{min(one['test'] for one in bits) - rest[0]:.2f} fewer than the best of the eight",
+        f"with {shipped['parameters'] / runs[0]['parameters']:.0%} of their".replace("%", " %"),
+        f"and {shipped['steps']} smaller steps, 18 epochs in {shipped['seconds'] / 60:.0f} minutes",
+        f"that it was trained on is {np.mean([2 ** one['train'] for one in plain]):.0f}",
+        f"after {min(cut)} to {max(cut)} steps",
+        f"chance gives ({min(chances):.2f} to {max(chances):.2f})",
+        f"untrained network ({cells[0]:.2f})",
+        f"from {min(areas):.2f} to {max(areas):.2f}",
+        f"the clearest one: {cells[1]:.3f}",
+    ):
+        assert sentence in page, sentence
+    assert round(shipped["steps"] * 32 * 64 / len(net.parts("characters")[0])) == 18
+    grams = {}
+    for unit in net.UNITS:
+        rows = language_model.recorded_baselines()[unit]["ngrams"]
+        grams[unit] = min(rows, key=lambda row: row["validation"])["test"]
+    everything = [*runs, shipped, *words]
+    assert len(everything) == 18 and "in each of our 18 runs its mixture" in page
+    gained = [
+        min(run["bits"]["test"], grams[run["unit"]]) - run["bits"]["mixed"]["test"] for run in everything
+    ]
+    assert min(gained) > 0
+
+
 def test_published_results_stand_beside_ours():
     rows = language_model.beside()
     bibliography = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
@@ -380,6 +441,11 @@ def test_a_text_is_continued(untrained):
         ("a", {"length": 0}, ValueError, "length: expected 1 to 10000 characters, got 0"),
         ("a", {"temperature": -1}, ValueError, "temperature: expected a number from 0 on, got -1"),
         ("a", {"temperature": float("nan")}, ValueError, "got nan"),
+        ("阿里巴巴与四十大盗在山里", {}, ValueError, "'里' and others"),
+        ("a", {"temperature": "hot"}, TypeError, "temperature: expected a number, got str"),
+        ("a", {"top_p": None}, TypeError, "top_p: expected a number, got NoneType"),
+        ("a", {"seed": 1.5}, TypeError, "seed: expected an integer, got float"),
+        ("a", {"seed": -1}, ValueError, "seed: expected 0 or more, got -1"),
         ("a", {"top_p": 0}, ValueError, "top_p: expected a number above 0 and at most 1, got 0"),
     ],
 )
