@@ -96,7 +96,7 @@ def test_the_lock_has_the_hashes_of_every_pin_but_torch_s():
 def test_requirements_cover_the_extras():
     named = {
         canonical(re.match(r"[\w.-]+", line)[0])
-        for extra in ("weights", "torch", "book", "dev")
+        for extra in ("weights", "torch", "practice", "book", "dev")
         for line in PROJECT["optional-dependencies"][extra]
     }
     assert named <= set(pins("requirements.txt"))
@@ -104,7 +104,7 @@ def test_requirements_cover_the_extras():
 
 def test_numpy_is_the_only_hard_dependency():
     assert PROJECT["dependencies"] == ["numpy>=2.0"]
-    assert set(PROJECT["optional-dependencies"]) == {"weights", "torch", "book", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"weights", "torch", "practice", "book", "dev"}
     assert PROJECT["requires-python"] == ">=3.11"
 
 
@@ -113,6 +113,11 @@ def test_weights_are_an_extra_of_their_own():
     extras = PROJECT["optional-dependencies"]
     assert [re.match(r"[\w.-]+", line)[0] for line in extras["weights"]] == ["safetensors"]
     assert set(extras["weights"]) < set(extras["torch"])
+
+
+def test_practice_is_torch_and_what_scores():
+    torch, practice = (set(PROJECT["optional-dependencies"][extra]) for extra in ("torch", "practice"))
+    assert torch < practice and [line[:9] for line in practice - torch] == ["sacrebleu"]
 
 
 def test_binder_takes_the_same_versions_and_the_cpu_build_of_torch():

@@ -2,7 +2,7 @@
 
 What a user calls stands here by its name, and is imported when it is first asked for:
 
-    from rnnlit.practice import continue_text, counts, execute, pronounce
+    from rnnlit.practice import continue_text, counts, execute, pronounce, translate
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from rnnlit.practice.execution import execute
     from rnnlit.practice.language_model import continue_text
     from rnnlit.practice.pronunciation import pronounce
+    from rnnlit.practice.translation import translate
 
-HELPERS = {  # by name, the module that has it
+HELPERS = {
     "continue_text": "language_model",
     "counts": "counting",
     "execute": "execution",
     "pronounce": "pronunciation",
+    "translate": "translation",
 }
-__all__ = ["continue_text", "counts", "execute", "pronounce"]
+__all__ = ["continue_text", "counts", "execute", "pronounce", "translate"]
 
 
 def __getattr__(name: str) -> Any:

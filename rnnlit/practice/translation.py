@@ -1,0 +1,338 @@
+"""What does the button say in French? Translation of an interface's strings, by an encoder and a decoder.
+
+    python -m rnnlit.practice.translation --to zh --checkpoint run.safetensors --resume auto
+    python -m rnnlit.practice.translation --to fr --model transformer --seed 3
+
+The strings are those of JupyterLab's language packs (`rnnlit.tasks.interface`), cut into pieces by byte pair
+encoding (`rnnlit.tasks.subwords`). The models are a ladder: `plain`, GRUs without attention; `attention`, the
+same with additive attention; `transformer`, one layer of self-attention. At the end the strings of the test
+part are translated by beam search and scored by sacrebleu:
+
+    chrF    how many runs of one to six characters translation and reference share, an F-score, in percent
+    BLEU    the same of one to four words, precision alone, with a penalty for what is too short; for Chinese
+            of characters (sacrebleu's tokenizer zh)
+    exact   the share of strings that are as the reference is, in percent
+
+`--split random` cuts the parts anew, at random, as one would without thinking of strings that are almost the
+same. The state that is kept is the one with the best chrF on the validation part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from rnnlit import search
+from rnnlit.nn import EncoderDecoder
+from rnnlit.practice import records
+from rnnlit.practice.translation_transformer import Transformer
+from rnnlit.tasks import interface, subwords, tokens
+from rnnlit.tasks.interface import LANGUAGES, PARTS, Interface, Strings
+from rnnlit.tasks.subwords import Subwords
+from rnnlit.tasks.tokens import PAD, START, STOP, Pairs, Vocabulary
+from rnnlit.tasks.tokens_torch import shift
+from rnnlit.tools.train import History, fit
+from rnnlit.tools.train_torch import TorchState, evaluating, make_step
+
+MODELS = ("plain", "attention", "transformer")
+MERGES = {"en": 1000, "fr": 1000, "zh": 1000}
+TOKENIZE = {"fr": "13a", "zh": "zh"}  # sacrebleu's, for BLEU
+LENGTHS = (1, 2, 3, 5, 9, 17)  # English words: where a class of the length curve begins
+LONGEST = 120  # pieces that are written at most, the stop included
+Model = EncoderDecoder | Transformer
+
+
+@cache
+def pieces(language: str) -> Subwords:
+    """The subwords of a language: en, fr or zh. They are learnt from the training part, in about a second."""
+    return Subwords(getattr(interface.strings().train, language), MERGES[language])
+
+
+@cache
+def vocabulary(language: str) -> Vocabulary:
+    """Their numbers."""
+    return Vocabulary(pieces(language).pieces)
+
+
+def parts(split: str = "apart", seed: int = 0) -> Interface:
+    """Training, validation and test strings: `apart` as they stand in the file, or cut anew at `random`."""
+    stored = interface.strings()
+    if split == "apart":
+        return stored
+    rows = [row for part in stored for row in zip(*part, strict=True)]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    cuts = np.split(order, np.cumsum([len(part.en) for part in stored])[:-1])
+    return Interface(*(Strings(*zip(*(rows[k] for k in cut), strict=True)) for cut in cuts))
+
+
+class Epochs:
+    """Batches of all strings, epoch after epoch, drawn by `rng`."""
+
+    def __init__(
+        self, part: Strings, to: str, size: int, rng: np.random.Generator, drop: float = 0.0
+    ) -> None:
+        self.sides = [(language, getattr(part, language)) for language in ("en", to)]
+        self.size, self.rng, self.drop = size, rng, drop
+
+    def __len__(self) -> int:
+        return -(-len(self.sides[0][1]) // self.size)
+
+    def __iter__(self) -> Iterator[Pairs]:
+        sources, targets = (
+            [known(language, pieces(language).cut(one, self.rng, self.drop)) for one in texts]
+            for language, texts in self.sides
+        )
+        return tokens.batches(sources, targets, self.size, self.rng)
+
+
+def known(language: str, cut: Sequence[str]) -> list[int]:
+    """The numbers of the pieces; those that training never saw are left out."""
+    index = vocabulary(language).index
+    return [index[piece] for piece in cut if piece in index]
+
+
+def build(name: str, to: str, hidden: int = 192, dropout: float = 0.3) -> Model:
+    """A model of the ladder, from English to a language; `hidden` units in the decoder."""
+    sizes = len(vocabulary("en")), len(vocabulary(to))
+    if name == "transformer":
+        return Transformer(*sizes, hidden * 3 // 4, dropout=dropout)
+    return EncoderDecoder(
+        *sizes,
+        hidden * 2 // 3,
+        hidden,
+        attention="additive" if name == "attention" else None,
+        order="luong",
+        input_feeding=False,
+        encoder_size=hidden // 2,
+        dropout=dropout,
+    )
+
+
+def loss_fn(model: torch.nn.Module, batch: Pairs, smoothing: float = 0.1) -> Tensor:
+    """The mean cross-entropy of a piece, in nats, with label smoothing, as `cross_entropy` does it."""
+    logits = model(*batch).logits
+    target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
+    write = shift(target, lengths)[1].to(logits.device)
+    return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD, label_smoothing=smoothing)
+
+
+def write(model: Model, texts: Sequence[str], to: str, beam: int = 4, penalty: float = 1.0) -> list[str]:
+    """The translation of each text by beam search; beam = 1 is greedy. Dropout is off."""
+    found: list[str] = []
+    order = sorted(range(len(texts)), key=lambda k: len(texts[k]))
+    with evaluating(model):
+        for k in range(0, len(order), 200):
+            cut = [pieces("en").cut(texts[i]) for i in order[k : k + 200]]
+            source, lengths = tokens.pad([known("en", one) for one in cut])
+            state = model.encode(source, lengths)
+            start = np.full(len(lengths), START)
+            if beam == 1:
+                best = search.greedy(model.log_probabilities, state, start, STOP, LONGEST)
+            else:
+                every = search.beam(
+                    model.log_probabilities, state, start, STOP, LONGEST, beam,
+                    length_penalty=penalty, select=type(state).select,
+                )  # fmt: skip
+                best = [hypotheses[0] for hypotheses in every]
+            found += [subwords.text(map(str, vocabulary(to).decode(h.tokens))).strip() for h in best]
+    return [text for _, text in sorted(zip(order, found, strict=True))]
+
+
+def scores(found: Sequence[str], wanted: Sequence[str], to: str) -> dict[str, float]:
+    """chrF, BLEU and exact matches, in percent; sacrebleu reckons the first two."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    both = list(found), [list(wanted)]
+    exact = np.mean([one == other for one, other in zip(found, wanted, strict=True)])
+    return {
+        "chrf": round(CHRF().corpus_score(*both).score, 2),
+        "bleu": round(BLEU(tokenize=TOKENIZE[to]).corpus_score(*both).score, 2),
+        "exact": round(100 * float(exact), 2),
+    }
+
+
+def signatures(to: str) -> dict[str, str]:
+    """sacrebleu's account of how it scored: what one has to say beside a number."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    made = {"chrf": CHRF(), "bleu": BLEU(tokenize=TOKENIZE[to])}
+    for metric in made.values():
+        metric.corpus_score(["a"], [["a"]])
+    return {name: str(metric.get_signature()) for name, metric in made.items()}
+
+
+def by_length(found: Sequence[str], part: Strings, to: str) -> list[dict[str, float]]:
+    """chrF and exact matches by the number of English words: 1, 2, 3 to 4, 5 to 8, 9 to 16, 17 and more."""
+    words = np.array([len(one.split()) for one in part.en])
+    rows = []
+    for k, least in enumerate(LENGTHS):
+        chosen = np.flatnonzero((words >= least) & (words < (*LENGTHS, np.inf)[k + 1]))
+        if len(chosen):
+            wanted = getattr(part, to)
+            row = scores([found[i] for i in chosen], [wanted[i] for i in chosen], to)
+            del row["bleu"]  # there are hardly four words in a row to count
+            rows.append({"words": least, "strings": len(chosen), **row})
+    return rows
+
+
+def save(path: Path, model: Model, **setting: Any) -> None:
+    """The weights in float16, and how the model was built."""
+    state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
+    save_file(state, path, {"setting": json.dumps(setting)})
+
+
+def load(path: Path, device: str = "cpu") -> Model:
+    """A model that `save` has written, in float32, ready to write."""
+    with safe_open(path, framework="pt") as stored:
+        setting = json.loads(stored.metadata()["setting"])
+        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    model = build(**setting)
+    model.load_state_dict(state)
+    return model.to(device).eval()
+
+
+def check_text(text: Any) -> str:
+    """The text. TypeError, ValueError: it can't be translated."""
+    if not isinstance(text, str):
+        raise TypeError(f"text: expected a string, got {type(text).__name__}")
+    if not re.search("[A-Za-z]", text):
+        raise ValueError(f"text: expected an English text, got {text!r}")
+    if len(text) > 300:
+        raise ValueError(f"text: expected at most 300 characters, got {len(text)}")
+    index = vocabulary("en").index
+    strange = sorted({piece for piece in pieces("en").cut(text) if piece not in index})
+    if strange:
+        got = " ".join(map(repr, strange))
+        raise ValueError(f"text: expected characters that JupyterLab's strings have, got {got}")
+    return text
+
+
+@cache
+def trained(to: str) -> Model:
+    """The model whose weights come with the package."""
+    return load(Path(str(files("rnnlit").joinpath("practice", "weights", f"translation_{to}.safetensors"))))
+
+
+def translate(text: str, to: str, beam: int = 4) -> str:
+    """A text of an interface in another language: translate("Delete file", to="zh").
+
+    to: "fr" or "zh". The model has learnt from 2 360 strings of JupyterLab, and knows little else.
+    TypeError, ValueError: no string, an empty one, one with characters that it has never seen; another
+    language.
+    """
+    if to not in LANGUAGES:
+        raise ValueError(f"to: expected {' or '.join(map(repr, LANGUAGES))}, got {to!r}")
+    return write(trained(to), [check_text(text)], to, beam)[0]
+
+
+def train(options: argparse.Namespace) -> tuple[Model, History]:
+    """Train as the options say."""
+    torch.manual_seed(options.seed)
+    strings, rng = parts(options.split), np.random.default_rng(options.seed)
+    model = build(options.model, options.to, options.hidden, options.dropout).to(options.device)
+    epochs = Epochs(strings.train, options.to, options.batch, rng, options.drop)
+    steps = options.steps or options.epochs * len(epochs)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, betas=(0.9, 0.98))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, steps, pct_start=0.1)
+    watched = strings.validation
+
+    def evaluate() -> dict[str, float]:
+        return scores(write(model, watched.en, options.to, beam=1), getattr(watched, options.to), options.to)
+
+    history = fit(
+        make_step(model, optimizer, loss_fn, scheduler=scheduler),
+        epochs,
+        steps=steps,
+        every=options.every,
+        evaluate=evaluate,
+        patience=steps,
+        metric="chrf",
+        mode="max",
+        checkpoint=options.checkpoint,
+        resume=options.resume,
+        csv=options.csv,
+        state=TorchState(model, optimizer, scheduler=scheduler),
+    )
+    return model, history
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. SystemExit: what argparse refuses, and --resume without --checkpoint."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    parser.add_argument("--to", choices=list(LANGUAGES), default="fr", help="the language (fr)")
+    parser.add_argument("--model", choices=MODELS, default="attention", help="of the ladder (attention)")
+    parser.add_argument("--split", choices=["apart", "random"], default="apart", help="(apart)")
+    parser.add_argument("--hidden", type=int, default=192, help="units, a multiple of 32 (192)")
+    parser.add_argument("--dropout", type=float, default=0.3, help="of the model (0.3)")
+    parser.add_argument("--drop", type=float, default=0.1, help="joins that are skipped in training (0.1)")
+    parser.add_argument("--epochs", type=int, default=60, help="times through the training strings (60)")
+    parser.add_argument("--steps", type=int, help="steps of the optimiser, instead of epochs")
+    parser.add_argument("--batch", type=int, default=64, help="strings a step (64)")
+    parser.add_argument("--lr", type=float, default=3e-3, help="Adam's highest learning rate (0.003)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and masks (0)")
+    parser.add_argument("--every", type=int, default=200, help="steps from one row to the next (200)")
+    parser.add_argument("--beam", type=int, default=4, help="hypotheses of the search at the end (4)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
+    parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])
+    parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
+    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights, in float16")
+    parser.add_argument("--record", type=Path, help="a .json file for the scores")
+    parser.add_argument("--keep", action="store_true", help="the translations too, in the record")
+    options = parser.parse_args(arguments)
+    if options.resume and options.checkpoint is None:
+        parser.error("--resume needs --checkpoint")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, score, and write what is asked for."""
+    options = parse(arguments)
+    begin = time.perf_counter()
+    model, history = train(options)
+    seconds = time.perf_counter() - begin
+    if options.export is not None:
+        save(options.export, model, name=options.model, to=options.to, hidden=options.hidden)
+    test = parts(options.split).test
+    wanted = getattr(test, options.to)
+    found = {beam: write(model, test.en, options.to, beam) for beam in sorted({1, options.beam})}
+    best = found[options.beam]
+    names = ("to", "model", "split", "hidden", "dropout", "drop", "batch", "lr", "seed", "beam")
+    gpu = torch.cuda.get_device_name() if options.device.startswith("cuda") else None
+    record = {
+        **records.stamp("rnnlit.practice.translation", arguments, gpu),
+        **{name: getattr(options, name) for name in names},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "strings": dict(zip(PARTS, (len(p.en) for p in parts(options.split)), strict=True)),
+        "steps": history.step,
+        "seconds": round(seconds),
+        "rows": [{k: round(v, 3) for k, v in row.items()} for row in history.rows],
+        "greedy": scores(found[1], wanted, options.to),
+        "test": scores(best, wanted, options.to),
+        "lengths": by_length(best, test, options.to),
+        "signatures": signatures(options.to),
+        **({"found": best} if options.keep else {}),
+    }
+    if options.record is not None:
+        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    shown = ("to", "model", "split", "seed", "parameters", "seconds", "greedy", "test")
+    print(json.dumps({name: record[name] for name in shown}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""Translation. Oracles: the file's lines, scores by hand, torch's attention, and a run without a break."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlit.nn import EncoderDecoder
+from rnnlit.practice import translation
+from rnnlit.practice.translation import Epochs, build, by_length, parts, pieces, scores, vocabulary, write
+from rnnlit.practice.translation_transformer import Attend, Transformer, positions
+from rnnlit.tasks import interface, subwords, tokens
+from rnnlit.tasks.interface import Strings
+from rnnlit.tasks.tokens import PAD, STOP
+from tests.tolerances import TOLERANCE
+
+TEXTS = ["Save File", "Delete the selected cells", "Run"]
+
+
+def small(name="attention", to="fr", seed=0):
+    torch.manual_seed(seed)
+    return build(name, to, 32, 0.3)
+
+
+def batch(to="zh"):
+    part = interface.strings().train
+    few = Strings(part.en[:7], part.fr[:7], part.zh[:7])
+    (one,) = Epochs(few, to, 9, np.random.default_rng(0))
+    return one
+
+
+# ---------------------------------------------------------------- the strings and their parts
+
+
+def test_a_random_split_holds_the_same_strings():
+    apart, mixed = parts(), parts("random")
+    assert [len(p.en) for p in apart] == [len(p.en) for p in mixed] == [2360, 200, 400]
+    rows = [{row for part in split for row in zip(*part, strict=True)} for split in (apart, mixed)]
+    assert rows[0] == rows[1] and apart.test != mixed.test
+    assert parts("random") == mixed != parts("random", seed=1)
+
+
+def test_an_epoch_is_every_string_once_also_where_joins_are_dropped():
+    part = interface.strings().train
+    few = Strings(part.en[:50], part.fr[:50], part.zh[:50])
+    lengths = []
+    for drop in (0.0, 0.9):
+        epoch = Epochs(few, "fr", 16, np.random.default_rng(0), drop)
+        found, count = [], 0
+        for one in epoch:
+            for b, n in enumerate(one.target_lengths):
+                found.append(subwords.text(vocabulary("fr").decode(one.target[:n, b])))
+                count += int(n)
+        assert sorted(found) == sorted(few.fr) and len(epoch) == 4
+        lengths.append(count)
+    assert lengths[0] < 0.7 * lengths[1]
+
+
+def test_an_unknown_character_is_left_out():
+    cut = pieces("en").cut("Save 文")
+    assert len(translation.known("en", cut)) == len(cut) - 1
+
+
+# ---------------------------------------------------------------- the models
+
+
+def test_the_loss_by_its_definition():
+    """(1 - 0.1) times the cross-entropy, and 0.1 times the mean of -log p over all tokens."""
+    model, smoothing, one = small(to="zh").eval(), 0.1, batch()
+    logits = model(*one).logits.log_softmax(-1)
+    total, count = 0.0, 0
+    for b, length in enumerate(one.target_lengths):
+        for t, k in enumerate([*one.target[:length, b], STOP]):
+            total -= (1 - smoothing) * logits[t, b, k] + smoothing * logits[t, b].mean()
+            count += 1
+    loss = translation.loss_fn(model, one, smoothing)
+    torch.testing.assert_close(loss, total / count, **TOLERANCE[np.float32])
+    assert (one.target == PAD).any()
+
+
+def test_attend_agrees_with_torchs_attention():
+    torch.manual_seed(0)
+    T, S, B, D, heads = 4, 6, 3, 10, 2
+    ours = Attend(D, heads, 0.0).double()
+    theirs = torch.nn.MultiheadAttention(D, heads, dtype=torch.double)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([ours.q.weight, ours.k.weight, ours.v.weight]))
+        theirs.in_proj_bias.copy_(torch.cat([ours.q.bias, ours.k.bias, ours.v.bias]))
+        theirs.out_proj.weight.copy_(ours.o.weight)
+        theirs.out_proj.bias.copy_(ours.o.bias)
+    x, m = torch.randn(T, B, D).double(), torch.randn(S, B, D).double()
+    padding = torch.arange(S) >= torch.tensor([6, 2, 5])[:, None]
+    got, weights = ours(x, m, padding[:, None, None])
+    wanted, mean = theirs(x, m, m, key_padding_mask=padding)
+    torch.testing.assert_close(got, wanted, **TOLERANCE[np.float64])
+    torch.testing.assert_close(weights.mean(1), mean, **TOLERANCE[np.float64])
+
+
+def test_positions_by_hand():
+    p = positions(4, 6)
+    assert p.shape == (4, 6) and p[0].tolist() == [0, 1, 0, 1, 0, 1]
+    for t, k, wave in ((2, 0, math.sin), (3, 1, math.cos)):
+        assert math.isclose(p[t, k], wave(t), rel_tol=1e-6)
+    assert math.isclose(p[3, 2], math.sin(3 / 10_000 ** (1 / 3)), rel_tol=1e-5)
+
+
+def test_the_transformer_sees_neither_padding_nor_what_comes_later():
+    torch.manual_seed(0)
+    model = Transformer(11, 13, 12, heads=3).double().eval()
+    source = torch.randint(3, 11, (7, 2))
+    target = torch.randint(3, 13, (5, 2))
+    lengths = torch.tensor([7, 4])
+    before = model(source, lengths, target).logits
+    source[4:, 1] = 5
+    target[3, 0] = 3 + (target[3, 0] - 2) % 10
+    after = model(source, lengths, target).logits
+    torch.testing.assert_close(after[:, 1], before[:, 1], **TOLERANCE[np.float64])
+    torch.testing.assert_close(after[:4, 0], before[:4, 0], **TOLERANCE[np.float64])
+    assert (after[4, 0] - before[4, 0]).abs().max() > 1e-3
+
+
+def test_the_transformer_writes_as_it_is_taught():
+    """The log-probabilities of a search, step by step, are those of teacher forcing."""
+    model, one = small("transformer", "zh").eval(), batch()
+    taught = model(*one).logits.double().log_softmax(-1)
+    state = model.encode(one.source, one.source_lengths)
+    last = np.full(len(one.source_lengths), tokens.START)
+    for t in range(3):
+        logs, state = model.log_probabilities(last, state)
+        alive = t <= one.target_lengths
+        wanted = taught[t].detach().numpy()[alive][:, STOP:]
+        np.testing.assert_allclose(logs[alive][:, STOP:], wanted, **TOLERANCE[np.float32])
+        last = one.target[t].clip(STOP)
+    picked = state.select(np.array([2, 2, 0]))
+    assert picked.memory.shape[1] == picked.written.shape[1] == len(picked.hidden) == 3
+
+
+@pytest.mark.parametrize("size, heads", [(10, 4), (9, 3), (0, 1)])
+def test_sizes_that_a_transformer_refuses(size, heads):
+    with pytest.raises(ValueError, match="size: expected"):
+        Transformer(11, 13, size, heads=heads)
+
+
+def test_the_models_of_the_ladder_are_of_about_one_size():
+    for to in ("fr", "zh"):
+        count = {n: sum(p.numel() for p in build(n, to).parameters()) for n in translation.MODELS}
+        assert max(count.values()) < 1.3 * min(count.values())
+    assert isinstance(small("plain"), EncoderDecoder) and small("plain").attention is None
+
+
+@pytest.mark.parametrize("name", translation.MODELS)
+def test_texts_are_written_in_the_order_given_whatever_their_lengths(name):
+    model = small(name)
+    model.train()
+    with torch.no_grad():
+        model.output.bias[STOP] = 1.5  # an untrained model would not stop
+        for beam in (1, 3):
+            together = write(model, TEXTS, "fr", beam)
+            assert together == [write(model, [one], "fr", beam)[0] for one in TEXTS]
+    assert model.training
+
+
+# ---------------------------------------------------------------- scores
+
+
+def test_exact_scores_and_limits_of_the_others():
+    wanted = ["Enregistrer le fichier", "Fermer", "Tout fermer dès maintenant"]
+    assert scores(wanted, wanted, "fr") == {"chrf": 100.0, "bleu": 100.0, "exact": 100.0}
+    one = scores(["Enregistrer le fichier", "x", "y"], wanted, "fr")
+    assert one["exact"] == 33.33 and one["bleu"] == 0 < one["chrf"] < 60  # no four words in a row
+
+
+def test_bleu_by_hand():
+    """5 of 6 words, 3 of 5 pairs, 1 of 4 threes and none of 3 fours, for which sacrebleu takes 1/2 of one."""
+    found, wanted = ["a b c x e f"], ["a b c d e f"]
+    by_hand = 100 * (5 / 6 * 3 / 5 * 1 / 4 * (1 / 2) / 3) ** 0.25
+    assert scores(found, wanted, "fr")["bleu"] == round(by_hand, 2)
+
+
+def test_chinese_is_scored_by_characters():
+    assert scores(["删除文件吗"], ["删除文件夹"], "zh")["bleu"] > 60
+    assert "tok:zh" in translation.signatures("zh")["bleu"]
+
+
+def test_the_length_curve_counts_english_words():
+    part = Strings(("Run", "Save it", "Save it", "a b c d e f g"), ("A", "B b", "C c", "D d"), ("一",) * 4)
+    rows = by_length(["A", "B b", "x x", "y"], part, "fr")
+    found = [(row["words"], row["strings"], row["exact"]) for row in rows]
+    assert found == [(1, 1, 100), (2, 2, 50), (5, 1, 0)]
+
+
+# ---------------------------------------------------------------- what a user calls
+
+
+@pytest.mark.parametrize(
+    "text, error, words",
+    [
+        ("", ValueError, "expected an English text, got ''"),
+        ("%1", ValueError, "expected an English text"),
+        ("Save\nit", ValueError, r"got '\\n'"),
+        ("保存 file", ValueError, "got '保' '存'"),
+        ("a" * 301, ValueError, "at most 300 characters, got 301"),
+        (3, TypeError, "expected a string, got int"),
+    ],
+)
+def test_texts_that_cannot_be_translated(text, error, words):
+    with pytest.raises(error, match=words):
+        translation.check_text(text)
+
+
+def test_another_language_is_refused():
+    with pytest.raises(ValueError, match="to: expected 'fr' or 'zh', got 'de'"):
+        translation.translate("Save File", to="de")
+
+
+# ---------------------------------------------------------------- the script
+
+
+def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
+    """A run that is broken off and goes on gives the bits of a whole one; its weights write as it does."""
+    whole = interface.strings()
+    few = SimpleNamespace(
+        train=Strings(*(side[:60] for side in whole.train)),
+        validation=Strings(*(side[:3] for side in whole.validation)),
+        test=Strings(*(side[:4] for side in whole.test)),
+    )
+    few = interface.Interface(few.train, few.validation, few.test)
+    monkeypatch.setattr(translation, "parts", lambda split="apart": few)
+    monkeypatch.setattr(translation, "LONGEST", 12)
+    options = ["--to", "zh", "--hidden", "96", "--batch", "16", "--every", "2", "--beam", "2"]
+    options += ["--device", "cpu"]
+    record, weights = tmp_path / "whole.json", tmp_path / "whole.safetensors"
+    translation.main([*options, "--steps", "4", "--keep", "--record", str(record), "--export", str(weights)])
+    checkpoint = str(tmp_path / "run.safetensors")
+    options += ["--checkpoint", checkpoint, "--resume", "auto"]
+    step, taken = translation.make_step, []
+
+    def breaks(*arguments, **more):
+        inner = step(*arguments, **more)
+
+        def one(batch):
+            taken.append(1)
+            if len(taken) == 4:
+                raise KeyboardInterrupt
+            return inner(batch)
+
+        one.scheduler = inner.scheduler
+        return one
+
+    again = tmp_path / "again.json"
+    monkeypatch.setattr(translation, "make_step", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        translation.main([*options, "--steps", "4"])
+    translation.main([*options, "--steps", "4", "--keep", "--record", str(again)])
+    assert len(taken) == 4 + 2
+    one, other = json.loads(record.read_text()), json.loads(again.read_text())
+    for name in ("rows", "found", "test", "greedy", "lengths", "steps"):
+        assert one[name] == other[name]
+    assert one["command"].startswith("python -m rnnlit.practice.translation --to zh") and one["machine"]
+    loaded = translation.load(weights)
+    assert not loaded.training and len(write(loaded, few.test.en, "zh")) == 4
+
+
+def test_resume_needs_a_checkpoint():
+    with pytest.raises(SystemExit):
+        translation.parse(["--resume"])
