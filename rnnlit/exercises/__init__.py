@@ -14,6 +14,7 @@ from rnnlit.exercises import (
     rnn_gradient,
     speed,
     terminology,
+    translation,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "rnn_gradient",
     "speed",
     "terminology",
+    "translation",
 ]
