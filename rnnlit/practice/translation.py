@@ -153,6 +153,24 @@ def write(model: Model, texts: Sequence[str], to: str, beam: int = 4, penalty: f
     return [text for _, text in sorted(zip(order, found, strict=True))]
 
 
+def memory(strings: Interface, to: str) -> list[str]:
+    """What a translation memory has for each test string: the translation of the nearest training string."""
+    nearest, _ = interface.nearest(strings.test.en, strings.train.en)
+    return [getattr(strings.train, to)[k] for k in nearest]
+
+
+def align(net: EncoderDecoder, text: str, found: str, to: str) -> tuple[list[str], list[str], np.ndarray]:
+    """The pieces of a text and of its translation, the stop last, and the attention's weights (T+1, S)."""
+    read, written = pieces("en").cut(text), pieces(to).cut(found)
+    one = tokens.pairs([vocabulary("en").encode(read)], [vocabulary(to).encode(written)])
+    return read, [*written, "stop"], net.align(*one)[:, 0].numpy()
+
+
+def placeholders(text: str) -> list[str]:
+    """Its placeholders, sorted: those of a translation should be the same."""
+    return sorted(re.findall(r"%\d", text))
+
+
 def scores(found: Sequence[str], wanted: Sequence[str], to: str) -> dict[str, float]:
     """chrF, BLEU and exact matches, in percent; sacrebleu reckons the first two."""
     from sacrebleu.metrics import BLEU, CHRF
@@ -244,11 +262,15 @@ def translate(text: str, to: str, beam: int = 4) -> str:
     return write(trained(to), [check_text(text)], to, beam)[0]
 
 
+def recorded(to: str, model: str, split: str = "apart") -> list[dict[str, Any]]:
+    """The recorded runs of a model, one a seed."""
+    wanted = {"to": to, "model": model, "split": split}
+    return [run for run in records.load("translation")["runs"] if wanted.items() <= run.items()]
+
+
 def mean(what: str, to: str, model: str, split: str = "apart") -> float:
     """The mean over the seeds of a score of the recorded runs: chrf, bleu or exact."""
-    runs = records.load("translation")["runs"]
-    wanted = {"to": to, "model": model, "split": split}
-    return float(np.mean([run["test"][what] for run in runs if wanted.items() <= run.items()]))
+    return float(np.mean([run["test"][what] for run in recorded(to, model, split)]))
 
 
 def beside() -> list[records.Beside]:

@@ -267,3 +267,30 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
 def test_resume_needs_a_checkpoint():
     with pytest.raises(SystemExit):
         translation.parse(["--resume"])
+
+
+# ---------------------------------------------------------------- memory, alignments, the record
+
+
+def test_a_memory_hands_out_the_translation_of_the_nearest():
+    train = Strings(("Open File", "Close Tab"), ("Ouvrir", "Fermer"), ("打开", "关闭"))
+    test = Strings(("Close the tab", "Open a file", "File"), ("a", "b", "c"), ("d", "e", "f"))
+    strings = interface.Interface(train, train, test)
+    assert translation.memory(strings, "fr") == ["Fermer", "Ouvrir", "Ouvrir"]
+    assert translation.memory(strings, "zh") == ["关闭", "打开", "打开"]
+
+
+def test_alignments_are_those_of_forward():
+    model = small().eval()
+    read, written, weights = translation.align(model, "Save %1", "Tout", "fr")
+    assert read[-1] == " %1" and written[-1] == "stop" and weights.shape == (len(written), len(read))
+    np.testing.assert_allclose(weights.sum(1), 1, **TOLERANCE[np.float32])
+    source = torch.tensor(vocabulary("en").encode(read))[:, None]
+    target = torch.tensor(vocabulary("fr").encode(written[:-1]))[:, None]
+    with torch.no_grad():
+        wanted = model(source, None, target).weights[:, 0]
+    np.testing.assert_allclose(weights, wanted, **TOLERANCE[np.float32])
+
+
+def test_placeholders():
+    assert translation.placeholders("%2 of %1, 100%") == ["%1", "%2"]
