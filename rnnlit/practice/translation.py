@@ -159,11 +159,21 @@ def memory(strings: Interface, to: str) -> list[str]:
     return [getattr(strings.train, to)[k] for k in nearest]
 
 
-def align(net: EncoderDecoder, text: str, found: str, to: str) -> tuple[list[str], list[str], np.ndarray]:
-    """The pieces of a text and of its translation, the stop last, and the attention's weights (T+1, S)."""
+def align(
+    text: str, found: str, to: str, model: Model | None = None
+) -> tuple[list[str], list[str], np.ndarray]:
+    """The pieces of a text and of its translation, the stop last, and the attention's weights (T+1, S).
+
+    model: one with attention, that of `translate` if not given.
+    """
+    net = trained(to) if model is None else model
     read, written = pieces("en").cut(text), pieces(to).cut(found)
     one = tokens.pairs([vocabulary("en").encode(read)], [vocabulary(to).encode(written)])
-    return read, [*written, "stop"], net.align(*one)[:, 0].numpy()
+    with evaluating(net):
+        weights = net(*one).weights
+    if weights is None:
+        raise ValueError("model: expected one with attention, got one without")
+    return read, [*written, "stop"], weights[:, 0].cpu().numpy()
 
 
 def placeholders(text: str) -> list[str]:

@@ -282,7 +282,7 @@ def test_a_memory_hands_out_the_translation_of_the_nearest():
 
 def test_alignments_are_those_of_forward():
     model = small().eval()
-    read, written, weights = translation.align(model, "Save %1", "Tout", "fr")
+    read, written, weights = translation.align("Save %1", "Tout", "fr", model)
     assert read[-1] == " %1" and written[-1] == "stop" and weights.shape == (len(written), len(read))
     np.testing.assert_allclose(weights.sum(1), 1, **TOLERANCE[np.float32])
     source = torch.tensor(vocabulary("en").encode(read))[:, None]
@@ -290,6 +290,11 @@ def test_alignments_are_those_of_forward():
     with torch.no_grad():
         wanted = model(source, None, target).weights[:, 0]
     np.testing.assert_allclose(weights, wanted, **TOLERANCE[np.float32])
+
+
+def test_a_model_without_attention_has_no_alignments():
+    with pytest.raises(ValueError, match="model: expected one with attention"):
+        translation.align("Save", "Tout", "fr", small("plain"))
 
 
 def test_placeholders():
