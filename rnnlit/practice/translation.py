@@ -353,7 +353,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--hidden", type=int, default=192, help="units, a multiple of 24 (192)")
     parser.add_argument("--dropout", type=float, default=0.3, help="of the model (0.3)")
     parser.add_argument("--drop", type=float, default=0.1, help="joins that are skipped in training (0.1)")
-    parser.add_argument("--epochs", type=int, default=130, help="times through the training strings (130)")
+    parser.add_argument("--epochs", type=int, default=105, help="times through the training strings (105)")
     parser.add_argument("--steps", type=int, help="steps of the optimiser, instead of epochs")
     parser.add_argument("--batch", type=int, default=128, help="strings a step (128)")
     parser.add_argument("--lr", type=float, default=3e-3, help="Adam's highest learning rate (0.003)")

@@ -95,7 +95,8 @@ def groups(english: Sequence[str], alike: float = ALIKE) -> list[list[int]]:
     A string joins all that are alike to it, and these theirs (single linkage).
     """
     linked = similarities(english, english) >= alike
-    group, found = np.full(len(english), -1), []
+    group = np.full(len(english), -1)
+    found: list[list[int]] = []
     for first in range(len(english)):
         if group[first] >= 0:
             continue
