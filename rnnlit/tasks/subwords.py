@@ -6,8 +6,9 @@ It begins with characters and joins the most frequent pair of neighbours, again 
 
 What has been joined often is a token of its own; a word that was never seen is spelt in pieces. Our texts
 are cut into words as follows: a space belongs to the word behind it, so that the text comes back from its
-tokens; a placeholder such as %1 stays whole; a Chinese character is a word; and of a capitalised word the
-capital is a token of its own, so that "Save" and "save" share theirs. NumPy only.
+tokens, and the first word has one too, so that it is the same word there; a placeholder such as %1 stays
+whole; a Chinese character is a word; and of a capitalised word the capital is a token of its own, so that
+"Save" and "save" share theirs. NumPy only.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ import numpy as np
 from rnnlit.tools.checks import check_size
 
 CAPITAL = "⇧"  # the next letter is a capital
+FIRST = re.compile(r"%\d|[^\W\d_\u3400-\u9fff]")  # what is given a space at the beginning
 WORD = re.compile(r" ?%\d|[\u3400-\u9fff]| ?[^\W\d_\u3400-\u9fff]+|\s|[^\s]")
 
 
 def words(text: str) -> list[str]:
-    """Cut a text into words: "Save %1" -> ⇧, "save", " %1"."""
+    """Cut a text into words: "Save %1" -> ⇧, " save", " %1"."""
     found = []
-    for word in WORD.findall(text):
+    for word in WORD.findall(" " * bool(FIRST.match(text)) + text):
         bare = word.lstrip(" ")
         if bare[:1].isupper() and bare[1:] == bare[1:].lower():
             found.append(CAPITAL)
@@ -38,7 +40,7 @@ def words(text: str) -> list[str]:
 
 
 def text(pieces: Iterable[str]) -> str:
-    """Put the pieces together again."""
+    """Put the pieces together again, without a space at the beginning."""
     written, capital = "", False
     for piece in pieces:
         if piece == CAPITAL:
@@ -49,7 +51,7 @@ def text(pieces: Iterable[str]) -> str:
             piece = piece[: len(piece) - len(bare)] + bare[0].upper() + bare[1:]
             capital = False
         written += piece
-    return written
+    return written.removeprefix(" ")
 
 
 def whole(word: str) -> bool:

@@ -10,19 +10,20 @@ from rnnlit.tasks.subwords import CAPITAL, Subwords, join, learn, text, words
 
 
 def test_words_of_a_text():
-    assert words("Save %1 as PDF…") == [CAPITAL, "save", " %1", " as", " PDF", "…"]
+    assert words("Save %1 as PDF…") == [CAPITAL, " save", " %1", " as", " PDF", "…"]
     assert words("删除 3 个 Cells!") == ["删", "除", " ", "3", " ", "个", CAPITAL, " cells", "!"]
-    assert words("JupyterLab's") == ["JupyterLab", "'", "s"]
+    assert words("JupyterLab's") == [" JupyterLab", "'", "s"]
+    assert words("%1 (all)") == [" %1", " ", "(", "all", ")"]
 
 
 def test_joins_by_hand():
-    """l-o and o-w occur 4 times, of which l-o comes first; lo-w then has 4, space-low 3."""
-    assert learn(["low low lower lower"], 3) == [("l", "o"), ("lo", "w"), (" ", "low")]
+    """space-l, l-o and o-w occur 4 times: space-l comes first by its letters, then " l"-o, then " lo"-w."""
+    assert learn(["low low lower lower"], 3) == [(" ", "l"), (" l", "o"), (" lo", "w")]
     assert learn(["ab"], 5) == []  # no pair twice
 
 
 def test_equal_pairs_go_by_their_letters():
-    assert learn(["cd", "cd", "ab", "ab"], 1) == [("a", "b")]
+    assert learn(["(cd", "(cd", "(ab", "(ab"], 1) == [("a", "b")]
 
 
 def test_join_begins_at_the_left():
@@ -80,8 +81,8 @@ def test_pieces_are_those_of_training():
 
 def test_all_joins_dropped_are_characters():
     cut = Subwords(["save save"], 9)
-    assert cut.cut("save") == ["save"]
-    assert cut.cut("save", np.random.default_rng(0), 1.0) == list("save")
+    assert cut.cut("save") == [" save"]
+    assert cut.cut("save", np.random.default_rng(0), 1.0) == list(" save")
 
 
 def test_merges_are_counted():
