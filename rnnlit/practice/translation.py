@@ -105,7 +105,7 @@ def known(language: str, cut: Sequence[str]) -> list[int]:
     return [index[piece] for piece in cut if piece in index]
 
 
-def build(name: str, to: str, hidden: int = 192, dropout: float = 0.3) -> Model:
+def build(name: str, to: str, hidden: int = 144, dropout: float = 0.3) -> Model:
     """A model of the ladder, from English to a language; `hidden` units in the decoder."""
     sizes = len(vocabulary("en")), len(vocabulary(to))
     if name == "transformer":
@@ -350,15 +350,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--to", choices=list(LANGUAGES), default="fr", help="the language (fr)")
     parser.add_argument("--model", choices=MODELS, default="attention", help="of the ladder (attention)")
     parser.add_argument("--split", choices=["apart", "random"], default="apart", help="(apart)")
-    parser.add_argument("--hidden", type=int, default=192, help="units, a multiple of 24 (192)")
+    parser.add_argument("--hidden", type=int, default=144, help="units, a multiple of 12 (144)")
     parser.add_argument("--dropout", type=float, default=0.3, help="of the model (0.3)")
-    parser.add_argument("--drop", type=float, default=0.1, help="joins that are skipped in training (0.1)")
-    parser.add_argument("--epochs", type=int, default=105, help="times through the training strings (105)")
+    parser.add_argument("--drop", type=float, default=0.0, help="share of joins that training skips (0)")
+    parser.add_argument("--epochs", type=int, default=30, help="times through the training strings (30)")
     parser.add_argument("--steps", type=int, help="steps of the optimiser, instead of epochs")
-    parser.add_argument("--batch", type=int, default=128, help="strings a step (128)")
-    parser.add_argument("--lr", type=float, default=3e-3, help="Adam's highest learning rate (0.003)")
+    parser.add_argument("--batch", type=int, default=32, help="strings a step (32)")
+    parser.add_argument("--lr", type=float, help="Adam's highest rate (0.003; transformer 0.002)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and masks (0)")
-    parser.add_argument("--every", type=int, default=200, help="steps from one row to the next (200)")
+    parser.add_argument("--every", type=int, default=370, help="steps from one row to the next (370)")
     parser.add_argument("--beam", type=int, default=4, help="hypotheses of the search at the end (4)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
@@ -370,6 +370,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.resume and options.checkpoint is None:
         parser.error("--resume needs --checkpoint")
+    options.lr = options.lr or (2e-3 if options.model == "transformer" else 3e-3)
     return options
 
 

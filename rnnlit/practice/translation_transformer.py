@@ -129,21 +129,22 @@ class Transformer(nn.Module):
         return Output(logits.masked_fill(after, 0), weights.masked_fill(after, 0))
 
     def log_probabilities(self, tokens: Any, state: State) -> tuple[np.ndarray, State]:
-        """`step` for `rnnlit.search`: it reads all that is written anew."""
+        """`step` for `rnnlit.search`: the last token asks all that is written."""
         with torch.no_grad():
             new = torch.as_tensor(tokens, device=state.memory.device)[None]
             state = state._replace(written=torch.cat([state.written, new]))
-            logits, _ = self._decode(state.written, state)
+            logits, _ = self._decode(state.written, state, slice(-1, None))
             logs = logits[-1].double().log_softmax(-1)
             logs[:, [PAD, START]] = -torch.inf
         return logs.cpu().numpy(), state
 
-    def _decode(self, read: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        """Tokens (T, B)  ->  logits (T, B, V), weights (T, B, S)"""
+    def _decode(self, read: Tensor, state: State, steps: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Tokens (T, B)  ->  of these steps, or of all: logits (T, B, V), weights (T, B, S)"""
         T = len(read)
-        later = torch.ones(T, T, dtype=torch.bool, device=read.device).triu(1)[None, None]
-        y = self._embed(self.embed_target, read)
-        y = self.norms[2](y + self.dropout(self.decoder_self(y, y, later)[0]))
+        later = torch.ones(T, T, dtype=torch.bool, device=read.device).triu(1)[None, None, steps]
+        before = self._embed(self.embed_target, read)
+        y = before[steps]
+        y = self.norms[2](y + self.dropout(self.decoder_self(y, before, later)[0]))
         asked, weights = self.decoder_source(y, state.memory, state.hidden)
         y = self.norms[3](y + self.dropout(asked))
         y = self.norms[4](y + self.dropout(self.decoder_inner(y)))
