@@ -105,7 +105,7 @@ def known(language: str, cut: Sequence[str]) -> list[int]:
     return [index[piece] for piece in cut if piece in index]
 
 
-def build(name: str, to: str, hidden: int = 144, dropout: float = 0.3) -> Model:
+def build(name: str, to: str, hidden: int = 120, dropout: float = 0.3) -> Model:
     """A model of the ladder, from English to a language; `hidden` units in the decoder."""
     sizes = len(vocabulary("en")), len(vocabulary(to))
     if name == "transformer":
@@ -350,10 +350,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--to", choices=list(LANGUAGES), default="fr", help="the language (fr)")
     parser.add_argument("--model", choices=MODELS, default="attention", help="of the ladder (attention)")
     parser.add_argument("--split", choices=["apart", "random"], default="apart", help="(apart)")
-    parser.add_argument("--hidden", type=int, default=144, help="units, a multiple of 12 (144)")
+    parser.add_argument("--hidden", type=int, default=120, help="units, a multiple of 24 (120)")
     parser.add_argument("--dropout", type=float, default=0.3, help="of the model (0.3)")
     parser.add_argument("--drop", type=float, default=0.0, help="share of joins that training skips (0)")
-    parser.add_argument("--epochs", type=int, default=30, help="times through the training strings (30)")
+    parser.add_argument("--epochs", type=int, default=20, help="times through the training strings (20)")
     parser.add_argument("--steps", type=int, help="steps of the optimiser, instead of epochs")
     parser.add_argument("--batch", type=int, default=32, help="strings a step (32)")
     parser.add_argument("--lr", type=float, help="Adam's highest rate (0.003; transformer 0.002)")
