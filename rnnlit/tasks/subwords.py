@@ -1,4 +1,4 @@
-"""Byte pair encoding: frequent words as one token, rare ones in pieces.   (Gage 1994; Sennrich et al. 2016)
+"""Byte pair encoding: frequent words as one token, rare ones in pieces.   (Sennrich et al. 2016)
 
 It begins with characters and joins the most frequent pair of neighbours, again and again, never across words:
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,17 @@ import torch
 
 from rnnlit.nn import EncoderDecoder
 from rnnlit.practice import translation
-from rnnlit.practice.translation import Epochs, build, by_length, parts, pieces, scores, vocabulary, write
+from rnnlit.practice.translation import (
+    Epochs,
+    build,
+    by_length,
+    mean,
+    parts,
+    pieces,
+    scores,
+    vocabulary,
+    write,
+)
 from rnnlit.practice.translation_transformer import Attend, Transformer, positions
 from rnnlit.tasks import interface, subwords, tokens
 from rnnlit.tasks.interface import Strings
@@ -299,3 +310,108 @@ def test_a_model_without_attention_has_no_alignments():
 
 def test_placeholders():
     assert translation.placeholders("%2 of %1, 100%") == ["%1", "%2"]
+
+
+# ---------------------------------------------------------------- what the page says
+
+
+@pytest.fixture(scope="module")
+def page():
+    """The prose and the printed lines of the page."""
+    path = Path(__file__).parents[2] / "book" / "practice" / "translation.ipynb"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def prose(page):
+    return "\n".join("".join(c["source"]) for c in page["cells"] if c["cell_type"] == "markdown")
+
+
+def test_each_rung_was_run_in_both_languages_as_the_page_says():
+    for to in ("fr", "zh"):
+        for name in translation.MODELS:
+            runs = translation.recorded(to, name)
+            assert [run["seed"] for run in runs] == list(range(len(runs))) and runs
+            assert {(run["hidden"], run["dropout"], run["batch"], run["beam"]) for run in runs} == {
+                (120, 0.3, 32, 4)
+            }
+            assert all(run["steps"] == 20 * 74 and 3e5 < run["parameters"] < 4.5e5 for run in runs)
+            assert all(run["signatures"] == translation.signatures(to) for run in runs)
+
+
+def test_recorded_scores_are_those_of_the_recorded_strings():
+    for to in ("fr", "zh"):
+        for run in translation.recorded(to, "attention")[:1]:
+            test = interface.strings().test
+            assert scores(run["found"], getattr(test, to), to) == run["test"]
+            assert by_length(run["found"], test, to) == run["lengths"]
+
+
+def test_what_the_page_says_of_the_rungs_is_so():
+    """Attention: nine points of chrF in French, eight in Chinese; less chrF than the memory, more exact."""
+    strings = parts()
+    gain = {to: round(mean("chrf", to, "attention") - mean("chrf", to, "plain")) for to in ("fr", "zh")}
+    assert gain == {"fr": 9, "zh": 8}
+    for to in ("fr", "zh"):
+        memory = scores(translation.memory(strings, to), getattr(strings.test, to), to)
+        for name in ("attention", "transformer"):
+            assert mean("chrf", to, name) < memory["chrf"] - 4
+            assert mean("exact", to, name) > 10 * memory["exact"]
+        assert mean("exact", to, "plain") < 2
+        assert abs(mean("chrf", to, "transformer") - mean("chrf", to, "attention")) < 4
+
+
+def test_what_the_page_says_of_twins_is_so():
+    strings, mixed = parts(), parts("random")
+    share = (interface.nearest(mixed.test.en, mixed.train.en)[1] >= interface.ALIKE).mean()
+    chrf = [scores(translation.memory(p, "fr"), p.test.fr, "fr")["chrf"] for p in (strings, mixed)]
+    assert round(100 * share) == 54 and round(chrf[1] - chrf[0]) == 15 and round(chrf[0], 1) == 36.6
+
+
+def test_what_the_page_says_of_length_is_so():
+    test = interface.strings().test
+    curves = {
+        name: np.mean(
+            [[row["chrf"] for row in run["lengths"]] for run in translation.recorded("fr", name)], 0
+        )
+        for name in translation.MODELS
+    }
+    memory = by_length(translation.memory(parts(), "fr"), test, "fr")
+    curves["memory"] = np.array([row["chrf"] for row in memory])
+    for name, curve in curves.items():
+        assert curve.argmax() == 2 and (np.diff(curve[2:]) < 0).all(), name
+    lost = {name: 1 - curve[-1] / curve[2] for name, curve in curves.items()}
+    assert 0.27 < lost["memory"] < 0.33
+    assert 0.6 < lost["attention"] < 0.74 and 0.6 < lost["transformer"] < 0.74
+
+
+def test_what_the_page_says_of_placeholders_is_so():
+    test = interface.strings().test
+    rows = [k for k, one in enumerate(test.en) if translation.placeholders(one)]
+    for to in ("fr", "zh"):
+        found = translation.recorded(to, "attention")[0]["found"]
+        kept = [translation.placeholders(found[k]) == translation.placeholders(test.en[k]) for k in rows]
+        assert 0.55 < np.mean(kept) < 0.75
+
+
+def test_the_words_that_were_hardly_seen(page):
+    train = interface.strings().train.en
+    for word in ("memory", "variables"):
+        assert sum(word in one.lower().split() or word + ":" in one.lower() for one in train) <= 5
+    assert "11 610" in prose(page)
+    assert sum(len(one.split()) for one in train) == 11_610
+
+
+def test_results_stand_beside_published_ones():
+    rows = translation.beside()
+    works = (Path(__file__).parents[2] / "book" / "references.bib").read_text(encoding="utf-8")
+    assert len(rows) == 3 and all(f"{{{row.work}," in works for row in rows)
+    assert rows[0].ours == f"{mean('bleu', 'fr', 'plain'):.1f}, {mean('bleu', 'fr', 'attention'):.1f}"
+
+
+@pytest.mark.parametrize(
+    "to, wanted", [("fr", "Renommer les fichiers sélectionnés"), ("zh", "重命名选中的文件")]
+)
+def test_translate_answers_from_the_package(to, wanted):
+    from rnnlit.practice import translate
+
+    assert translate("Rename the selected files", to=to) == wanted
