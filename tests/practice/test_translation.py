@@ -347,10 +347,10 @@ def test_recorded_scores_are_those_of_the_recorded_strings():
 
 
 def test_what_the_page_says_of_the_rungs_is_so():
-    """Attention: nine points of chrF in French, eight in Chinese; less chrF than the memory, more exact."""
+    """Attention: eight points of chrF in French, seven in Chinese; less chrF than the memory, more exact."""
     strings = parts()
     gain = {to: round(mean("chrf", to, "attention") - mean("chrf", to, "plain")) for to in ("fr", "zh")}
-    assert gain == {"fr": 9, "zh": 8}
+    assert gain == {"fr": 8, "zh": 7}
     for to in ("fr", "zh"):
         memory = scores(translation.memory(strings, to), getattr(strings.test, to), to)
         for name in ("attention", "transformer"):
@@ -381,7 +381,7 @@ def test_what_the_page_says_of_length_is_so():
         assert curve.argmax() == 2 and (np.diff(curve[2:]) < 0).all(), name
     lost = {name: 1 - curve[-1] / curve[2] for name, curve in curves.items()}
     assert 0.27 < lost["memory"] < 0.33
-    assert 0.6 < lost["attention"] < 0.74 and 0.6 < lost["transformer"] < 0.74
+    assert 0.65 < lost["attention"] < 0.75 and 0.65 < lost["transformer"] < 0.75
 
 
 def test_what_the_page_says_of_placeholders_is_so():
