@@ -209,7 +209,7 @@ def by_length(found: Sequence[str], part: Strings, to: str) -> list[dict[str, fl
     words = np.array([len(one.split()) for one in part.en])
     rows = []
     for k, least in enumerate(LENGTHS):
-        chosen = np.flatnonzero((words >= least) & (words < (*LENGTHS, np.inf)[k + 1]))
+        chosen = np.flatnonzero((words >= least) & (words < (*LENGTHS, np.inf)[k + 1])).tolist()
         if len(chosen):
             wanted = getattr(part, to)
             row = scores([found[i] for i in chosen], [wanted[i] for i in chosen], to)
