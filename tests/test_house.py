@@ -469,7 +469,7 @@ def test_wheel_runs_anywhere_and_says_what_it_needs(wheel):
     assert name == f"rnnlit-{rnnlit.__version__}-py3-none-any.whl"
     hard = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert hard == ["numpy>=2.0"]
-    assert sorted(metadata.get_all("Provides-Extra")) == ["book", "dev", "torch", "weights"]
+    assert sorted(metadata.get_all("Provides-Extra")) == ["book", "dev", "practice", "torch", "weights"]
     assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0"
 
 
