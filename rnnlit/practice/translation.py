@@ -210,7 +210,7 @@ def by_length(found: Sequence[str], part: Strings, to: str) -> list[dict[str, fl
     rows = []
     for k, least in enumerate(LENGTHS):
         chosen = np.flatnonzero((words >= least) & (words < (*LENGTHS, np.inf)[k + 1])).tolist()
-        if len(chosen):
+        if chosen:
             wanted = getattr(part, to)
             row = scores([found[i] for i in chosen], [wanted[i] for i in chosen], to)
             del row["bleu"]  # there are hardly four words in a row to count
