@@ -47,8 +47,10 @@ def cell():
 
 @pytest.fixture
 def without_torch(monkeypatch):
-    """As in the browser: torch can't be imported."""
+    """As in the browser: torch can't be imported, and none of ours that needs it has been before."""
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "rnnlit.rnn_torch", raising=False)
+    monkeypatch.delattr("rnnlit.rnn_torch", raising=False)
 
 
 def shown_cells(page):

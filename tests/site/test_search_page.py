@@ -174,7 +174,7 @@ FIRST = {
     "填充": "terminology#data-sequence",
     "词嵌入": "background#everything-becomes-one-array",
     "正则化": "dropout",
-    "随时间反向传播": "rnn#backward-through-time",
+    "随时间反向传播": "rnn",
     "谱半径": "rnn_gradient#from-a-number-to-a-matrix",
     "过拟合": "terminology#the-words-of-learning",
     "术语表": "terminology",
