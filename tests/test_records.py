@@ -458,6 +458,18 @@ def test_prose_of_the_speed_page_agrees_with_its_records():
     assert 1.5 < us[8] / us[1] < 5  # about 3 times, of the answers 8, 3 and 1
 
 
+def test_what_the_page_on_moving_says_of_packing():
+    """1.8 to 3.5 times as fast while at least half of the steps are real; slower if a tenth is."""
+    rows = [row for row in record("lengths")["rows"] if row["layer"] == "LSTM" and row["threads"] == 1]
+    times = {
+        full: [1 / row["against"]["packed"]["ratio"] for row in group]
+        for full, group in by(rows, "full").items()
+    }
+    half = [one for full, found in times.items() if full >= 0.5 for one in found]
+    assert (round(min(half), 1), round(max(half), 1)) == (1.8, 3.5)
+    assert max(times[0.1]) < 1
+
+
 def test_prose_of_the_speed_page_agrees_with_the_gpus_record():
     rows = {row["variant"]: row["against"] for row in record("nn_gpu")["rows"]
             if (row["dtype"], row["pass"]) == ("float32", "forward and backward")}  # fmt: skip
