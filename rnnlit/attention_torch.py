@@ -53,6 +53,15 @@ class Attention(torch.nn.Module):
     local_p reach from p - D to p + D.
 
     TypeError, ValueError: as in `rnnlit.attention.init`.
+
+    >>> attention = Attention("general", 5, 6)
+    >>> keys = torch.randn(7, 4, 6)  # S, B, K
+    >>> memory = attention.prepare(keys, lengths=[7, 3, 5, 7])
+    >>> context, weights = attention(torch.randn(4, 5), memory)  # one step
+    >>> context.shape, weights.shape
+    (torch.Size([4, 6]), torch.Size([4, 7]))
+    >>> weights[1, 3:].tolist()  # the second source has 3 positions
+    [0.0, 0.0, 0.0, 0.0]
     """
 
     __prepare_scriptable__ = refuse_script
@@ -263,7 +272,14 @@ def _either(a: Tensor | None, b: Tensor) -> Tensor:
 
 
 class AdditiveAttention(Attention):
-    """v^T tanh(W_q q + W_k k)   (Bahdanau et al. 2015, A.1.2)"""
+    """v^T tanh(W_q q + W_k k)   (Bahdanau et al. 2015, A.1.2)
+
+    >>> attention = AdditiveAttention(5, 6)
+    >>> query, keys = torch.randn(2, 4, 5), torch.randn(7, 4, 6)
+    >>> context, weights = attention(query, keys, lengths=[7, 3, 5, 7])
+    >>> context.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 7]))
+    """
 
     def __init__(
         self, query_size: int, key_size: int, size: int | None = None, **options: Any
@@ -272,21 +288,41 @@ class AdditiveAttention(Attention):
 
 
 class DotAttention(Attention):
-    """q^T k   (Luong et al. 2015); no parameters, queries and keys of one size."""
+    """q^T k   (Luong et al. 2015); no parameters, queries and keys of one size.
+
+    >>> attention = DotAttention(6)
+    >>> context, weights = attention(torch.randn(2, 4, 6), torch.randn(7, 4, 6))
+    >>> context.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 7]))
+    """
 
     def __init__(self, size: int, **options: Any) -> None:
         super().__init__("dot", size, size, **options)
 
 
 class GeneralAttention(Attention):
-    """q^T W k   (Luong et al. 2015)"""
+    """q^T W k   (Luong et al. 2015)
+
+    >>> attention = GeneralAttention(5, 6)
+    >>> query, keys = torch.randn(2, 4, 5), torch.randn(7, 4, 6)
+    >>> context, weights = attention(query, keys, lengths=[7, 3, 5, 7])
+    >>> context.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 7]))
+    """
 
     def __init__(self, query_size: int, key_size: int, **options: Any) -> None:
         super().__init__("general", query_size, key_size, **options)
 
 
 class ConcatAttention(Attention):
-    """v^T tanh(W [q; k])   (Luong et al. 2015)"""
+    """v^T tanh(W [q; k])   (Luong et al. 2015)
+
+    >>> attention = ConcatAttention(5, 6, size=8)
+    >>> query, keys = torch.randn(2, 4, 5), torch.randn(7, 4, 6)
+    >>> context, weights = attention(query, keys, lengths=[7, 3, 5, 7])
+    >>> context.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 7]))
+    """
 
     def __init__(
         self, query_size: int, key_size: int, size: int | None = None, **options: Any
@@ -295,7 +331,14 @@ class ConcatAttention(Attention):
 
 
 class LocationAttention(Attention):
-    """(W q)_s   (Luong et al. 2015); positions from max_length on get no weight."""
+    """(W q)_s   (Luong et al. 2015); positions from max_length on get no weight.
+
+    >>> attention = LocationAttention(5, 6, max_length=9)
+    >>> query, keys = torch.randn(2, 4, 5), torch.randn(7, 4, 6)
+    >>> context, weights = attention(query, keys, lengths=[7, 3, 5, 7])
+    >>> context.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 7]))
+    """
 
     def __init__(
         self, query_size: int, key_size: int, max_length: int, **options: Any
@@ -309,6 +352,12 @@ class LocalAttention(Attention):
     """Any score in a window of 2D + 1 positions   (Luong et al. 2015, section 3.2)
 
     window: "local_p" predicts its centre, "local_m" takes the query's own position.
+
+    >>> attention = LocalAttention(5, 6, window="local_m", D=2)
+    >>> query, keys = torch.randn(2, 4, 5), torch.randn(7, 4, 6)
+    >>> context, weights = attention(query, keys, lengths=[7, 3, 5, 7])
+    >>> context.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 7]))
     """
 
     def __init__(

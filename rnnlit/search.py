@@ -36,6 +36,9 @@ def select_rows(state: Any, rows: np.ndarray) -> Any:
 
     rows (M,) int64, in any order and as often as wished. A state whose rows are not
     on the first axis needs a function of its own.
+
+    >>> select_rows((np.array([10, 20, 30]), None), np.array([2, 0, 0]))
+    (array([30, 10, 10]), None)
     """
     if state is None:
         return None
@@ -51,6 +54,9 @@ def length_normaliser(length: int, alpha: float) -> float:
     """lp = ((5 + length) / (5 + 1))^alpha   (Wu et al. 2016, section 7)
 
     length counts the tokens that were chosen, the stop among them. 1 if alpha is 0.
+
+    >>> length_normaliser(7, alpha=1.0)
+    2.0
     """
     return float(((5 + length) / 6) ** alpha)
 
@@ -69,6 +75,14 @@ def greedy(
     TypeError, ValueError: an argument that is no token or size; what `step` gave is
     not (N, V), holds NaN or a number above 0, or leaves a row without a possible
     token.
+
+    >>> p = [[1, 0, 0, 0], [0.4, 0.3, 0.3, 0], [0.9, 0.1, 0, 0], [0, 0.6, 0.4, 0]]
+    >>> def step(tokens, state):  # a Markov chain: 0 is the stop, 3 the start
+    ...     with np.errstate(divide="ignore"):
+    ...         return np.log([p[k] for k in tokens]), state
+    >>> best = greedy(step, None, start=3, stop=0, max_length=8)[0]
+    >>> best.tokens.tolist(), f"{np.exp(best.log_probability):.2f}"  # not the best
+    ([1], '0.24')
     """
     last = _starts(start)
     ended, total = np.zeros(len(last), bool), np.zeros(len(last))
@@ -116,6 +130,14 @@ def beam(
     select(state, rows): the state of the hypotheses `rows` (M,), each from 0 to N-1,
     in this order. N is B at the first step, and B·size at most. The other arguments
     and the errors are those of `greedy`.
+
+    >>> p = [[1, 0, 0, 0], [0.4, 0.3, 0.3, 0], [0.9, 0.1, 0, 0], [0, 0.6, 0.4, 0]]
+    >>> def step(tokens, state):  # a Markov chain: 0 is the stop, 3 the start
+    ...     with np.errstate(divide="ignore"):
+    ...         return np.log([p[k] for k in tokens]), state
+    >>> found = beam(step, None, start=3, stop=0, max_length=8, size=2)[0]
+    >>> [(h.tokens.tolist(), f"{np.exp(h.log_probability):.2f}") for h in found]
+    [([2], '0.36'), ([1], '0.24')]
     """
     last = _starts(start)
     size, max_length = check_size("size", size), check_size("max_length", max_length)
@@ -188,6 +210,10 @@ def sampling_probabilities(
     The nucleus is the smallest set of the most probable tokens whose probabilities
     sum to top_p or more (Holtzman et al. 2020). Temperature 0 puts all on the most
     probable token.
+
+    >>> logits = np.log([0.5, 0.3, 0.15, 0.05])
+    >>> sampling_probabilities(logits, top_p=0.7).round(3).tolist()
+    [0.625, 0.375, 0.0, 0.0]
     """
     logits = np.asarray(logits, np.float64)
     if temperature == 0:

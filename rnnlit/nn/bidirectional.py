@@ -42,6 +42,10 @@ class OneWay(torch.nn.Module):
     generator draws the first weights, which are those of the cell's `init`; torch's own one if not given.
 
     It is called as `rnnlit.nn.LSTM` is, with (T, B, I), `(h0, c0)` of one row each, and lengths.
+
+    >>> output, (h, c) = OneWay("lstm_1997", 3, 5)(torch.randn(7, 4, 3))
+    >>> output.shape
+    torch.Size([7, 4, 5])
     """
 
     def __init__(
@@ -102,6 +106,12 @@ class Bidirectional(torch.nn.Module):
     `Bidirectional.of("gru", I, H)` makes both from a cell's name.
 
     TypeError: no module.  ValueError: two input sizes; a layer with bidirectional or batch_first.
+
+    >>> import rnnlit.nn
+    >>> layer = Bidirectional(rnnlit.nn.GRU(3, 5), rnnlit.nn.LSTM(3, 2))
+    >>> output, (h, (h_reverse, c_reverse)) = layer(torch.randn(7, 4, 3))
+    >>> output.shape, h.shape, h_reverse.shape
+    (torch.Size([7, 4, 7]), torch.Size([1, 4, 5]), torch.Size([1, 4, 2]))
     """
 
     def __init__(self, forward_layer: torch.nn.Module, reverse_layer: torch.nn.Module) -> None:
@@ -157,6 +167,11 @@ class Stacked(torch.nn.Module):
     """L bidirectional layers, each over both halves of the one below.
 
     dropout: the probability with which a number between two layers is set to zero in training.
+
+    >>> model = Stacked([Bidirectional.of("lstm", 3, 5), Bidirectional.of("gru", 10, 4)], dropout=0.2)
+    >>> output, last = model(torch.randn(7, 2, 3))
+    >>> output.shape, len(last)
+    (torch.Size([7, 2, 8]), 2)
     """
 
     def __init__(self, layers: Sequence[Bidirectional], dropout: float = 0.0) -> None:
@@ -208,6 +223,10 @@ class Article(torch.nn.Module):
 
     both: a `Bidirectional`, or any layer whose output is (T, B, N). second: a layer in one direction with N
     inputs, time first. The twin of `rnnlit.birnn_article`.
+
+    >>> output, h = Article.of("gru", 3, 5, 4)(torch.randn(7, 2, 3))
+    >>> output.shape
+    torch.Size([7, 2, 4])
     """
 
     def __init__(self, both: torch.nn.Module, second: torch.nn.Module) -> None:

@@ -126,6 +126,12 @@ class LSTMCell(Cell, torch.nn.LSTMCell):
 
     forget_bias, chrono, orthogonal, layer_norm, peephole: as in `rnnlit.nn.LSTM`.
     ValueError, TypeError: a size that is no positive integer; what the layer refuses.
+
+    >>> cell = LSTMCell(3, 5, forget_bias=1.0)
+    >>> h, c = cell(torch.randn(4, 3))  # from states of zero
+    >>> h, c = cell(torch.randn(4, 3), (h, c))
+    >>> h.shape, c.shape
+    (torch.Size([4, 5]), torch.Size([4, 5]))
     """
 
     kinds = ("h", "c")
@@ -169,6 +175,10 @@ class GRUCell(Cell, torch.nn.GRUCell):
 
     reset_after, orthogonal, layer_norm: as in `rnnlit.nn.GRU`.
     ValueError, TypeError: a size that is no positive integer; what the layer refuses.
+
+    >>> cell = GRUCell(3, 5, reset_after=False)
+    >>> cell(torch.randn(4, 3), torch.zeros(4, 5)).shape
+    torch.Size([4, 5])
     """
 
     def __init__(
@@ -196,6 +206,10 @@ class RNNCell(Cell, torch.nn.RNNCell):
 
     orthogonal, layer_norm: as in `rnnlit.nn.RNN`.
     ValueError, TypeError: a size that is no positive integer; what the layer refuses.
+
+    >>> cell = RNNCell(3, 5, layer_norm=True)
+    >>> cell(torch.randn(4, 3), torch.zeros(4, 5)).shape
+    torch.Size([4, 5])
     """
 
     def __init__(

@@ -66,6 +66,11 @@ class GRU(Layer, torch.nn.GRU):
 
     ValueError, TypeError: a size that is no positive integer; reset_after no bool; no probability; what torch
     refuses itself.
+
+    >>> layer = GRU(3, 5, reset_after=False)  # as Cho et al. published it
+    >>> output, h = layer(torch.randn(7, 4, 3))
+    >>> output.shape, h.shape
+    (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]))
     """
 
     result = States

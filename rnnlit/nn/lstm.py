@@ -76,6 +76,14 @@ class LSTM(Layer, torch.nn.LSTM):
     bias=True; chrono not above 2; no probability; proj_size beside what works inside a step
     (recurrent_dropout, candidate_dropout, zoneout, layer_norm, peephole) or beside a sequence of sizes; what
     torch refuses itself.
+
+    >>> layer = LSTM(3, 5, num_layers=2, peephole=True, zoneout=0.1)
+    >>> x = torch.randn(7, 4, 3)  # T, B, I
+    >>> output, (h, c) = layer(x, lengths=torch.tensor([7, 2, 5, 7]))
+    >>> output.shape, h.shape
+    (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    >>> torch.equal(h[1, 1], output[1, 1])  # the second sequence ends after 2 steps
+    True
     """
 
     kinds = ("h", "c")

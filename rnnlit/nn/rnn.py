@@ -53,6 +53,11 @@ class RNN(Layer, torch.nn.RNN):
     proj_size: must be 0; it stands here so that torch's error, a ValueError, is ours too.
 
     ValueError, TypeError: a size that is no positive integer; no probability; what torch refuses itself.
+
+    >>> layer = RNN(3, 5, nonlinearity="relu", orthogonal=True)
+    >>> output, h = layer(torch.randn(7, 4, 3))
+    >>> output.shape, h.shape
+    (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]))
     """
 
     result = States

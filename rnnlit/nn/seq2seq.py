@@ -98,6 +98,16 @@ class EncoderDecoder(torch.nn.Module):
 
     TypeError, ValueError: an argument that is none of these, and what `Attention` and
     the layers refuse: "dot" needs K = H, so one direction, or an encoder_size of H/2.
+
+    >>> from rnnlit.tasks.tokens import Vocabulary, pairs
+    >>> letters, digits = Vocabulary("abc"), Vocabulary("0123")
+    >>> model = EncoderDecoder(len(letters), len(digits), 8, 16, attention="additive")
+    >>> texts, numbers = ["ab", "cab"], ["01", "201"]
+    >>> batch = pairs([letters.encode(t) for t in texts], [digits.encode(n) for n in numbers])
+    >>> model.loss(*batch).backward()  # then a step of an optimiser
+    >>> found = model.decode(batch.source, batch.source_lengths, max_length=5, beam=3)
+    >>> len(found)  # a Hypothesis for each source; digits.decode(found[0].tokens)
+    2
     """
 
     def __init__(

@@ -21,6 +21,10 @@ class Vocabulary:
     """A number for each token: PAD, START, STOP, and from 3 on the tokens in the order given.
 
     TypeError: no sequence of tokens.  ValueError: no token, or one twice.
+
+    >>> letters = Vocabulary.of(["tea", "eat"])
+    >>> letters.encode("tea"), letters.decode([4, 3, 5])
+    ([5, 4, 3], ['e', 'a', 't'])
     """
 
     def __init__(self, tokens: Iterable[Hashable]) -> None:
@@ -74,6 +78,10 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
 
     T is the length of the longest. TypeError: a number that is no integer.  ValueError: no sequence, or an
     empty one.
+
+    >>> array, lengths = pad([[3, 4], [5, 6, 7]])
+    >>> array.tolist(), lengths.tolist()
+    ([[3, 5], [4, 6], [0, 7]], [2, 3])
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     if not len(lengths) or lengths.min() < 1:
@@ -90,7 +98,12 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pairs(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Pairs:
-    """Pad sources and targets, each to its own longest. ValueError: not as many of one as of the other."""
+    """Pad sources and targets, each to its own longest. ValueError: not as many of one as of the other.
+
+    >>> batch = pairs([[3, 4], [5, 6, 7]], [[8], [9, 3]])
+    >>> batch.source.shape, batch.target_lengths.tolist()
+    ((3, 2), [1, 2])
+    """
     if len(sources) != len(targets):
         raise ValueError(f"targets: expected {len(sources)} like the sources, got {len(targets)}")
     return Pairs(*pad(sources), *pad(targets))
@@ -109,6 +122,10 @@ def batches(
     Sentences of similar length come together, so that little is padding: the shuffled pairs are taken `pool`
     batches at a time, and sorted by the length of the source within these. pool = 1 sorts nothing across
     batches.
+
+    >>> sources, targets = [[3], [4, 5], [6, 7, 8]], [[3], [5, 4], [8, 7, 6]]
+    >>> [batch.source.shape for batch in batches(sources, targets, 2, np.random.default_rng(0))]
+    [(3, 1), (2, 2)]
     """
     size, pool = check_size("size", size), check_size("pool", pool)
     if len(sources) != len(targets):
@@ -127,6 +144,9 @@ def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
         d(i, j) = min(d(i-1, j) + 1,  d(i, j-1) + 1,  d(i-1, j-1) + [a_i != b_j])
 
     with d(i, 0) = i and d(0, j) = j. Time len(a)·len(b), memory len(b).
+
+    >>> edit_distance("kitten", "sitting")
+    3
     """
     row = list(range(len(b) + 1))
     for i, token in enumerate(a, 1):
@@ -137,7 +157,11 @@ def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
 
 
 def exact_match(predicted: Sequence[Sequence[Any]], wanted: Sequence[Sequence[Any]]) -> float:
-    """The share of sequences that are right from the first token to the last."""
+    """The share of sequences that are right from the first token to the last.
+
+    >>> exact_match(["tea", "eat"], ["tea", "ate"])
+    0.5
+    """
     _check_same("predicted", predicted, wanted)
     return float(np.mean([list(p) == list(w) for p, w in zip(predicted, wanted, strict=True)]))
 
@@ -146,6 +170,9 @@ def token_error_rate(predicted: Sequence[Sequence[Any]], wanted: Sequence[Sequen
     """The sum of all edit distances over the sum of all wanted lengths; it may be above 1.
 
     With words for tokens this is the word error rate, with phonemes the phoneme error rate.
+
+    >>> token_error_rate(["a cat sat".split()], ["the cat sat down".split()])
+    0.5
     """
     _check_same("predicted", predicted, wanted)
     errors = sum(edit_distance(p, w) for p, w in zip(predicted, wanted, strict=True))

@@ -31,6 +31,10 @@ def check_tokens(
     tokens: a tensor or an array of integers, from `least` to size-1 within the lengths; what stands in the
     padding is not looked at. lengths (B,), or None where all are T. batch: the B that is expected.
     TypeError, ValueError: of another type or shape; a token or a length out of range.
+
+    >>> tokens, lengths = check_tokens("source", np.array([[3, 4], [5, 9]]), [2, 1], 6, torch.device("cpu"))
+    >>> tokens.tolist()  # the 9 stood in the padding
+    [[3, 4], [5, 0]]
     """
     if not isinstance(tokens, Tensor | np.ndarray):
         raise TypeError(f"{name}: expected a tensor or an array, got {type(tokens).__name__}")
@@ -61,6 +65,10 @@ def shift(target: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         read    START y_1 .. y_n        write    y_1 .. y_n STOP
 
     target (T, B) int64, PAD after each end; lengths (B,) int64.
+
+    >>> read, write = shift(torch.tensor([[7, 8], [9, 0]]), torch.tensor([2, 1]))
+    >>> read.tolist(), write.tolist()
+    ([[1, 1], [7, 8], [9, 0]], [[7, 8], [9, 2], [2, 0]])
     """
     row = target.new_full((1, target.shape[1]), START)
     write = torch.cat([target, torch.full_like(row, PAD)])

@@ -26,6 +26,13 @@ def write_checkpoint(path: Path_, note: Mapping[str, Any], **parts: Mapping[str,
 
     A value is None, a bool, a number, a string, an array, or a dict, list, tuple or Counter of values; it is
     read again as it was.  TypeError, with its name: anything else.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "state.safetensors")
+    >>> write_checkpoint(path, {"epoch": 3}, state={"w": np.arange(3.0), "order": (2, 0, 1)})
+    >>> note, state = read_checkpoint(path, "state")
+    >>> note, state["order"], state["w"].tolist()
+    ({'epoch': 3}, (2, 0, 1), [0.0, 1.0, 2.0])
     """
     entries = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
     arrays = {name: value for name, value in entries.items() if hasattr(value, "shape")}
@@ -46,6 +53,8 @@ def read_checkpoint(path: Path_, *parts: str, numpy: bool = False) -> list[dict[
     """The note and then the parts, as they were written; with `numpy` all arrays are NumPy's.
 
     FileNotFoundError: no file.  ValueError: none that `fit` wrote.
+
+    See `write_checkpoint` for an example.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -86,6 +95,18 @@ def read_state_dict(path: Path_, which: str = "last", *, numpy: bool = False) ->
     holds the parameters by their names.
 
     FileNotFoundError: no file.  ValueError: none that `fit` wrote, no best state, another `which`.
+
+    >>> import tempfile, torch
+    >>> from rnnlit.tools.train import fit
+    >>> from rnnlit.tools.train_torch import TorchState, make_step
+    >>> model = torch.nn.GRU(3, 5)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> step = make_step(model, optimizer, lambda model, x: model(x)[0].square().mean())
+    >>> path = Path(tempfile.mkdtemp(), "run.safetensors")
+    >>> state = TorchState(model, optimizer)
+    >>> history = fit(step, [torch.randn(7, 4, 3)], steps=2, checkpoint=path, state=state)
+    >>> sorted(read_state_dict(path))
+    ['bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0']
     """
     if which not in ("last", "best"):
         raise ValueError(f'which: expected "last" or "best", got {which!r}')

@@ -74,6 +74,12 @@ def to_keras(params: tuple, *, reset_after: bool = True) -> list[np.ndarray]:
     reset_after  of a GRU, as in the layer. True keeps both biases, as one array (2, 3H).
 
     TypeError: another cell.  ValueError: shapes that do not fit each other; reset_after=False for no GRU.
+
+    >>> from rnnlit import lstm
+    >>> params = lstm.init(3, 5, rng=np.random.default_rng(0))
+    >>> kernel, recurrent_kernel, bias = to_keras(params)
+    >>> kernel.shape, recurrent_kernel.shape, bias.shape  # for layer.set_weights
+    ((3, 20), (5, 20), (20,))
     """
     weight_ih, weight_hh, bias_ih, bias_hh = _in_order_of("Keras 3", params)
     is_gru = len(weight_hh) == 3 * weight_hh.shape[1]
@@ -95,6 +101,12 @@ def from_keras(source: Any, *, reset_after: bool = True) -> Any:
     ValueError: another layer; go_backwards, stateful, other activations than tanh and sigmoid; the other form
     of a GRU; arrays of other number or shape.  TypeError: neither layer nor list, dtypes but float32 and
     float64.
+
+    >>> from rnnlit import gru
+    >>> params = gru.init(3, 5, rng=np.random.default_rng(0))
+    >>> back = from_keras(to_keras(params))  # or a layer, or its get_weights()
+    >>> bool(np.allclose(back.weight_ih, params.weight_ih))
+    True
     """
     if callable(getattr(source, "get_weights", None)):
         _check_keras_layer(source, reset_after)
@@ -168,6 +180,11 @@ def to_flax(params: tuple, api: str = "linen") -> dict[str, dict[str, np.ndarray
     Mind the carry of both LSTM cells, which is (c, h). GRUCell has the reset gate after the product; flax has
     no cell with it before. That of nnx has no b_hn, the candidate's bias inside the reset: it must be zero.
     TypeError: another cell.  ValueError: another api, shapes that do not fit each other; a b_hn for nnx.
+
+    >>> from rnnlit import lstm
+    >>> params = lstm.init(3, 5, rng=np.random.default_rng(0))
+    >>> sorted(to_flax(params))
+    ['hf', 'hg', 'hi', 'ho', 'if', 'ig', 'ii', 'io']
     """
     if api not in _FLAX:
         raise ValueError(f"api: expected one of {', '.join(_FLAX)}, got {api!r}")
@@ -226,6 +243,11 @@ def from_flax(tree: Mapping[str, Any], cell: Any = None) -> Any:
 
     ValueError: layers of other names or shapes; another cell, other activations, residual=True.
     TypeError: no mapping, dtypes but float32 and float64.
+
+    >>> from rnnlit import lstm
+    >>> params = lstm.init(3, 5, rng=np.random.default_rng(0))
+    >>> bool(np.allclose(from_flax(to_flax(params)).weight_hh, params.weight_hh))
+    True
     """
     if cell is not None:
         _check_flax_cell(cell)
@@ -323,6 +345,11 @@ def to_onnx(params: tuple, reverse: tuple | None = None) -> dict[str, np.ndarray
     Both forms of a GRU have the same arrays: the operator's attribute linear_before_reset is 1 for our
     reset_after=True, and its default 0 is our reset_after=False.
     TypeError: another cell, or two cells.  ValueError: shapes that do not fit.
+
+    >>> from rnnlit import lstm
+    >>> params = lstm.init(3, 5, rng=np.random.default_rng(0))
+    >>> {name: array.shape for name, array in to_onnx(params).items()}
+    {'W': (1, 20, 3), 'R': (1, 20, 5), 'B': (1, 40)}
     """
     one = _to_onnx("params", params)
     if reverse is None:
@@ -373,6 +400,12 @@ def from_onnx(
     ValueError: other names, shapes or direction; an attribute that changes what the operator computes: other
     activations, clip, input_forget, another hidden_size; a direction "reverse" that is taken for forward; the
     other form of a GRU.  TypeError: no mapping, dtypes but float32 and float64.
+
+    >>> from rnnlit import lstm
+    >>> params = lstm.init(3, 5, rng=np.random.default_rng(0))
+    >>> back = from_onnx(to_onnx(params))  # W, R and B of the model's node
+    >>> bool(np.array_equal(back.weight_hh, params.weight_hh))
+    True
     """
     if not isinstance(tensors, Mapping):
         raise TypeError(
@@ -470,6 +503,12 @@ def flip_update_gate(params: Any) -> Any:
     params  `gru.Params`. Those of a library are first turned into ours, and flipped then.
 
     TypeError: another cell.  ValueError: shapes that do not fit each other.
+
+    >>> from rnnlit import gru
+    >>> params = gru.init(3, 5, rng=np.random.default_rng(0))  # z is the share that stays
+    >>> other = flip_update_gate(params)  # z is the share that is new
+    >>> bool(np.array_equal(flip_update_gate(other).weight_ih, params.weight_ih))
+    True
     """
     known_cell("params", params, ("gru",))
     sign = np.repeat([1, -1, 1], params.weight_hh.shape[1])  # of the rows of r, z, n

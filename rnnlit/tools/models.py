@@ -42,7 +42,14 @@ _FORM = "1"  # of the description in the header
 
 
 class Recurrent(NamedTuple):
-    """A recurrent layer of L layers and one or two directions, in evaluation."""
+    """A recurrent layer of L layers and one or two directions, in evaluation.
+
+    >>> import torch
+    >>> layer = to_numpy(torch.nn.LSTM(3, 5, num_layers=2, bidirectional=True))
+    >>> output, (h, c) = layer(np.zeros((7, 4, 3), np.float32))
+    >>> output.shape, h.shape
+    ((7, 4, 10), (4, 4, 5))
+    """
 
     rows: tuple[Any, ...]  # Params for each layer and direction, in the order of h_n
     bidirectional: bool = False
@@ -88,6 +95,11 @@ def to_numpy(model: Any) -> Any:
 
     TypeError: no module; another dtype than float32, float64 or whole numbers. ValueError, with the part's
     name: a recurrent layer with an option that Params don't hold, see `weights.from_torch`.
+
+    >>> import torch
+    >>> tree = to_numpy(torch.nn.ModuleDict({"rnn": torch.nn.GRU(3, 5), "out": torch.nn.Linear(5, 2)}))
+    >>> list(tree), tree["out"].weight.shape
+    (['rnn', 'out'], (2, 5))
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     if not hasattr(model, "named_children") or not hasattr(model, "state_dict"):
@@ -105,6 +117,13 @@ def save(path: weights.StrPath, model: Any, **metadata: str | float) -> None:
 
     The file appears whole or not at all.  TypeError, ValueError: as in `to_numpy`, and for metadata.
     FileNotFoundError: no such folder.  ImportError: no safetensors.
+
+    >>> import pathlib, tempfile, torch
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "model.safetensors")
+    >>> save(path, torch.nn.LSTM(3, 5), epochs=20)  # where torch is
+    >>> output, (h, c) = load(path)(np.zeros((7, 4, 3), np.float32))  # where NumPy suffices
+    >>> output.shape
+    (7, 4, 5)
     """
     target = weights.check_path(path)
     tree = to_numpy(model) if hasattr(model, "state_dict") else model
@@ -121,6 +140,8 @@ def load(path: weights.StrPath) -> Any:
 
     ValueError: another file; missing or further arrays, shapes that do not fit each other.
     FileNotFoundError: no such file.  ImportError: no safetensors.
+
+    See `save` for an example.
     """
     arrays, header = weights.read_file(path, _IN_FILE)
     where = f"path: {str(path)!r}"
@@ -147,6 +168,10 @@ def state_dict(tree: Any) -> dict[str, np.ndarray]:
     """Return the arrays of `to_numpy` or `load` by the names of torch's `state_dict`, not copied.
 
     TypeError: something else.
+
+    >>> import torch
+    >>> sorted(state_dict(to_numpy(torch.nn.GRU(3, 5))))
+    ['bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0']
     """
     return _flat("", tree)[0]
 

@@ -46,6 +46,13 @@ def to_torch(params: tuple, layer: int | None = 0, reverse: bool = False) -> dic
     The tensors are copies on the CPU and keep the dtype. Several layers go into one dict with `|`.
     TypeError: another cell.  ValueError: shapes that do not fit each other; a cell backwards.
     ImportError: no torch.
+
+    >>> import torch
+    >>> from rnnlit import gru
+    >>> layer = torch.nn.GRU(3, 5, num_layers=2)
+    >>> rows = [gru.init(I, 5, rng=np.random.default_rng(I)) for I in (3, 5)]
+    >>> layer.load_state_dict(to_torch(rows[0]) | to_torch(rows[1], layer=1))
+    <All keys matched successfully>
     """
     # A cell of 1997 has its module in `rnnlit.nn.bidirectional`, with the names of a cell.
     known = ("rnn", "lstm", "gru", "lstm_peephole") if layer is not None else tuple(GATES)
@@ -76,6 +83,14 @@ def from_torch(source: Any, layer: int | None = 0, reverse: bool = False, *, res
     ValueError: no such layer; an option that no Params hold (layer_norm, zoneout, proj_size, relu), the other
     form of a GRU; another number of gates.  TypeError: another kind of source, or a dtype other than float32
     and float64.
+
+    >>> import torch
+    >>> from rnnlit import lstm
+    >>> layer = torch.nn.LSTM(3, 5)
+    >>> x = torch.randn(7, 4, 3)
+    >>> run = lstm.forward(from_torch(layer), x.numpy())
+    >>> bool(np.allclose(run.h, layer(x)[0].detach(), atol=1e-6))
+    True
     """
     source = getattr(source, "_orig_mod", source)  # what torch.compile has wrapped
     if not isinstance(source, Mapping):

@@ -29,7 +29,12 @@ PARTS = ("state", "best", "batches", "scheduler")  # of a checkpoint, beside its
 
 @dataclass
 class History:
-    """The rows of a training, one for each evaluation; `history["loss"]` is a column as an array (N,)."""
+    """The rows of a training, one for each evaluation; `history["loss"]` is a column as an array (N,).
+
+    >>> history = History("loss", "min", [{"step": 10, "loss": 0.3}, {"step": 20, "loss": 0.5}])
+    >>> history["loss"].tolist(), history.step, history.best["step"], history.stale
+    ([0.3, 0.5], 20, 10, 1)
+    """
 
     metric: str
     mode: str
@@ -113,6 +118,19 @@ def fit(
 
     FloatingPointError, naming the step: a metric that is not finite. ValueError, TypeError: a bad argument.
     FileNotFoundError: nothing to resume from.
+
+    >>> w = np.zeros(2)
+    >>> def step(batch):  # least squares by gradient descent
+    ...     x, y = batch
+    ...     error = x @ w - y
+    ...     w[:] -= 0.1 * x.T @ error / len(y)
+    ...     return {"loss": np.mean(error**2)}
+    >>> def batches(rng):
+    ...     x = rng.normal(size=(8, 2))
+    ...     return x, x @ [3.0, -1.0]
+    >>> history = fit(step, batches, steps=200, every=50, rng=np.random.default_rng(0))
+    >>> history["step"].tolist(), w.round(2).tolist()
+    ([50, 100, 150, 200], [3.0, -1.0])
     """
     _check_arguments(step, batches, steps, every, patience, mode, checkpoint, resume, state, rng)
     _check_scheduler(scheduler, step, checkpoint, state)

@@ -64,6 +64,12 @@ def make_step(
 
     ValueError: clip not above 0; a scheduler of another optimiser, or one that needs a metric, as
     ReduceLROnPlateau does: that is for `fit`.  TypeError: no scheduler.
+
+    >>> model = torch.nn.Linear(3, 2)
+    >>> optimizer = torch.optim.Adam(model.parameters())
+    >>> step = make_step(model, optimizer, lambda model, batch: model(batch).square().mean())
+    >>> sorted(step(torch.randn(4, 3)))
+    ['grad_norm', 'loss']
     """
     check_step(optimizer, clip, scheduler)
 
@@ -127,6 +133,11 @@ class TorchState:
     `rng.generator`, and `rng.model.<module>.<attribute>` for a Generator that a module of the model holds.
 
     TypeError, ValueError: what is no scheduler, or that of another optimiser; another that has no state.
+
+    >>> model = torch.nn.Linear(3, 2)
+    >>> state = TorchState(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> sorted(name for name in state.state_dict() if name.startswith("model."))
+    ['model.bias', 'model.weight']
     """
 
     count = 1  # processes whose random numbers it holds

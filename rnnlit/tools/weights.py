@@ -51,6 +51,14 @@ def save(path: StrPath, params: tuple | Mapping[str, Any], **metadata: str | flo
 
     TypeError, ValueError: another kind of object, another dtype, shapes that do not fit each other.
     FileNotFoundError: no such folder.  ImportError: no safetensors.
+
+    >>> import tempfile
+    >>> from rnnlit import lstm
+    >>> path = Path(tempfile.mkdtemp(), "lstm.safetensors")
+    >>> params = lstm.init(3, 5, rng=np.random.default_rng(0))
+    >>> save(path, params, epochs=20)
+    >>> load(path, like=lstm.Params).weight_ih.shape, metadata(path)["epochs"]
+    ((20, 3), '20')
     """
     target = check_path(path)
     arrays, header = _flatten(params)
@@ -75,6 +83,8 @@ def load(path: StrPath, like: Any = None) -> Any:
     ValueError: no safetensors file, other dtypes than float32 and float64; with `like` also another cell or
     order of gates, missing or further arrays, shapes that do not fit each other.
     TypeError: `like` is something else.  FileNotFoundError: no such file.  ImportError: no safetensors.
+
+    See `save` for an example.
     """
     parts = dict(like) if isinstance(like, Mapping) else {"": like}
     for name, kind in parts.items():
@@ -121,6 +131,8 @@ def metadata(path: StrPath) -> dict[str, str]:
     """Return the header of a `.safetensors` file: cell, order of gates, and what else `save` was given.
 
     Errors as for `load`.
+
+    See `save` for an example.
     """
     return read_file(path)[1]
 
