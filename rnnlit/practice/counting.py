@@ -19,20 +19,17 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from rnnlit import gru, lstm
 from rnnlit.nn import GRU, LSTM
-from rnnlit.practice import records
+from rnnlit.practice import records, stored
 from rnnlit.tasks.counting import LETTERS, UNASKED, Batch, bits, strings
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.train import History, fit
@@ -247,8 +244,7 @@ def load(name: str) -> Reader:
     """A network for a^n b^n that ships with the package: hand, lstm, saturated or gru."""
     if name == "hand":
         return by_hand()
-    path = files("rnnlit").joinpath("practice", "weights", f"counting_{name}.safetensors")
-    return read(Path(str(path)))
+    return read(stored.HERE / f"counting_{name}.safetensors")
 
 
 def counts(string: str, by: str = "lstm") -> bool:
@@ -394,20 +390,9 @@ def train_readout(model: Reader, options: argparse.Namespace, steps: int = 300) 
     )
 
 
-def save(path: Path, model: Reader, **setting: Any) -> None:
-    """The weights, in float32 (half of the digits would be another count), and how the network was built."""
-    state = {name: x.detach().cpu().float().contiguous() for name, x in model.state_dict().items()}
-    save_file(state, path, {"setting": json.dumps(setting)})
-
-
 def read(path: Path) -> Reader:
-    """A network that `save` has written."""
-    with safe_open(path, framework="pt") as stored:
-        setting = json.loads(stored.metadata()["setting"])
-        state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    model = build(**setting)
-    model.load_state_dict(state)
-    return model.eval()
+    """A network that `--export` has written."""
+    return stored.load(path, build)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -451,7 +436,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     setting = {"task": options.task, "cell": options.cell, "hidden": options.hidden}
     for path, one in ((options.export, model), (options.export_saturated, second)):
         if path is not None:
-            save(path, one, **setting)
+            # In float32: half of the digits would be another count.
+            stored.save(path, one, setting, torch.float32)
     gpu = torch.cuda.get_device_name() if "cuda" in options.device else None
     record = {
         **records.stamp("rnnlit.practice.counting", arguments, gpu=gpu),

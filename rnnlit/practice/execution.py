@@ -19,11 +19,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +32,7 @@ from torch.nn.functional import cross_entropy
 
 from rnnlit import search
 from rnnlit.nn import LSTM
-from rnnlit.practice import records
+from rnnlit.practice import records, stored
 from rnnlit.tasks import programs
 from rnnlit.tasks.programs import ALPHABET, FORMS, IGNORE, KINDS, OUTPUT, Batch, Die, Program
 from rnnlit.tools.checkpoint import write_atomically
@@ -278,31 +276,16 @@ def _percent(share: float) -> float:
 # ---- weights, and the answer for a user --------------------------------------------------------------------
 
 
-def save(path: Path, model: Executor, **setting: Any) -> None:
-    """The weights in float16, and how the model was built."""
-    from safetensors.torch import save_file  # to train needs torch alone
-
-    state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
-    save_file(state, path, {"setting": json.dumps(setting)})
-
-
-def load(path: Any, device: str = "cpu") -> Executor:
-    """A model that `save` has written, in float32, ready to read."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as stored:
-        setting = json.loads(stored.metadata()["setting"])
-        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    model = Executor(**setting)
-    model.load_state_dict(state)
-    return model.to(device).eval()
+def load(path: Path, device: str = "cpu") -> Executor:
+    """A model that `--export` has written, in float32, ready to read."""
+    return stored.load(path, Executor, device)
 
 
 @cache
 def shipped(task: str = "programs") -> Executor:
     """The model that comes with the package: of "programs" or of "sums"."""
     name = {"programs": "execution", "sums": "execution_sums"}[task]
-    return load(files("rnnlit").joinpath("practice", "weights", f"{name}.safetensors"))
+    return load(stored.HERE / f"{name}.safetensors")
 
 
 class Executed(NamedTuple):
@@ -406,14 +389,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, rows, steps = train(options)
     seconds = time.perf_counter() - begin
     if options.export is not None:
-        save(options.export, model, hidden=options.hidden, layers=options.layers)
+        stored.save(options.export, model, {"hidden": options.hidden, "layers": options.layers})
     gpu = torch.cuda.get_device_name() if str(options.device).startswith("cuda") else None
-    # A path is left out of the command, so --resume would miss its checkpoint.
-    given = sys.argv[1:] if arguments is None else arguments
-    typed = [one for one in given if one not in ("--resume", "auto")]
     names = ("task", "curriculum", "length", "nesting", "form", "hidden", "layers", "batch", "lr", "seed")
     record = {
-        **records.stamp("rnnlit.practice.execution", typed, gpu),
+        **records.stamp("rnnlit.practice.execution", arguments, gpu),
         **{name: getattr(options, name) for name in names},
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": steps,

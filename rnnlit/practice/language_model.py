@@ -28,7 +28,6 @@ import math
 import time
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import as_file, files
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnlit.practice import records
+from rnnlit.practice import records, stored
 from rnnlit.practice.language_model_net import (
     KINDS,
     UNITS,
@@ -48,7 +47,6 @@ from rnnlit.practice.language_model_net import (
     encode,
     load,
     parts,
-    save,
     start,
     tokens,
     write,
@@ -113,9 +111,7 @@ def continue_text(
 @cache
 def shipped() -> LanguageModel:
     """The model of characters that comes with the package."""
-    stored = files("rnnlit").joinpath("practice", "weights", "language_model.safetensors")
-    with as_file(stored) as path:
-        return load(path)
+    return load(stored.HERE / "language_model.safetensors")
 
 
 class OutOfTime(Exception):
@@ -317,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model, rows = train(options)
         seconds = time.perf_counter() - begin
         if options.export is not None:  # first, since it is soon done, and scoring takes a while
-            save(options.export, model, **setting_of(options))
+            stored.save(options.export, model, setting_of(options))
         record |= setting_of(options) | {
             "seed": options.seed,
             "batch": options.batch,

@@ -5,7 +5,6 @@ T steps, B streams, N tokens of a text, V kinds of tokens, E embedding, H hidden
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnnlit.nn import LSTM
+from rnnlit.practice import stored
 from rnnlit.search import sampling_probabilities
 from rnnlit.tasks import pride
 from rnnlit.tasks.characters import streams
@@ -289,21 +287,6 @@ def build(unit: str, **setting: Any) -> LanguageModel:
     return LanguageModel(len(tokens(unit)), **setting)
 
 
-def save(path: Path, model: LanguageModel, **setting: Any) -> None:
-    """The weights in float16, and how the model was built."""
-    state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
-    if setting.get("tied"):
-        del state["output.weight"]
-    save_file(state, path, {"setting": json.dumps(setting)})
-
-
 def load(path: Path, device: str = "cpu") -> LanguageModel:
-    """A model that `save` has written, in float32, ready to read."""
-    with safe_open(path, framework="pt") as stored:
-        setting = json.loads(stored.metadata()["setting"])
-        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    model = build(**setting)
-    if setting["tied"]:
-        state["output.weight"] = state["embed.weight"]
-    model.load_state_dict(state)
-    return model.to(device).eval()
+    """A model that `--export` has written, in float32, ready to read."""
+    return stored.load(path, build, device)

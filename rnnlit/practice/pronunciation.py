@@ -25,7 +25,6 @@ import argparse
 import gzip
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -35,14 +34,12 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnnlit import search
 from rnnlit.nn import EncoderDecoder
-from rnnlit.practice import records
+from rnnlit.practice import records, stored
 from rnnlit.practice.records import Beside
 from rnnlit.tasks import letter_rules, tokens
 from rnnlit.tasks.tokens import PAD, START, STOP, Pairs, Vocabulary, edit_distance
@@ -225,26 +222,15 @@ def score(found: Sequence[Phonemes], words: Sequence[str]) -> Score:
     return Score(wrong / len(words), errors / length)
 
 
-def save(path: Path, model: EncoderDecoder, **setting: Any) -> None:
-    """The weights in float16, and how the model was built."""
-    state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
-    save_file(state, path, {"setting": json.dumps(setting)})
-
-
 def load(path: Path, device: str = "cpu") -> EncoderDecoder:
-    """A model that `save` has written, in float32, ready to read."""
-    with safe_open(path, framework="pt") as stored:
-        setting = json.loads(stored.metadata()["setting"])
-        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    model = build(**setting)
-    model.load_state_dict(state)
-    return model.to(device).eval()
+    """A model that `--export` has written, in float32, ready to read."""
+    return stored.load(path, build, device)
 
 
 @cache
 def shipped() -> EncoderDecoder:
     """The model that comes with the package: `additive` with 256 units, trained for 8 epochs."""
-    return load(Path(str(files("rnnlit").joinpath("practice", "weights", "pronunciation.safetensors"))))
+    return load(stored.HERE / "pronunciation.safetensors")
 
 
 @overload
@@ -449,7 +435,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model, history = train(options)
         seconds = time.perf_counter() - begin
         if options.export is not None:
-            save(options.export, model, **setting(options))
+            stored.save(options.export, model, setting(options))
         record = {
             "model": options.model if options.dropout is None else f"{options.model} {options.dropout:g}",
             "hidden": options.hidden,
@@ -461,11 +447,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "test": test_scores(model, options.beam),
         }
     if options.record is not None:
-        typed = list(sys.argv[1:] if arguments is None else arguments)
-        names = {str(path): path.name for path in options.read or ()}  # read, they are part of the command
         gpu = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else None
-        typed = [names.get(one, one) for one in typed]
-        record = records.stamp("rnnlit.practice.pronunciation", typed, gpu) | record
+        record = records.stamp("rnnlit.practice.pronunciation", arguments, gpu) | record
         options.record.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps({k: v for k, v in record.items() if k not in ("rows", "machine")}))
 

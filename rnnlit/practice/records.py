@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -90,13 +91,11 @@ def load(name: str) -> dict[str, Any]:
 def stamp(module: str, arguments: Sequence[str] | None = None, gpu: str | None = None) -> dict[str, Any]:
     """The command, as one types it, and the machine: what every run says of itself.
 
-    `arguments` are those of the command line, `sys.argv` if None. Paths are left out.
+    `arguments` are those of the command line, `sys.argv` if None. A file has its name and no folder.
     """
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    files = {k for k, one in enumerate(typed) if "/" in one}
-    files |= {k - 1 for k in files if k and typed[k - 1].startswith("-")}  # the option that a path belongs to
-    shown = [one for k, one in enumerate(typed) if k not in files]
-    return {"command": " ".join(["python -m", module, *shown]), "machine": describe(gpu)}
+    typed = sys.argv[1:] if arguments is None else arguments
+    shown = (re.sub(r"^(--[\w-]+=)?.*[/\\]", r"\1", one) for one in typed)
+    return {"command": shlex.join(["python", "-m", module, *shown]), "machine": describe(gpu)}
 
 
 def gather(name: str, paths: Sequence[Path]) -> Path:

@@ -25,7 +25,6 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from torch.nn.functional import cross_entropy
 
 from rnnlit import search
 from rnnlit.nn import EncoderDecoder
-from rnnlit.practice import records
+from rnnlit.practice import records, stored
 from rnnlit.practice.translation_transformer import Transformer
 from rnnlit.tasks import interface, subwords, tokens
 from rnnlit.tasks.interface import LANGUAGES, PARTS, Interface, Strings
@@ -68,12 +67,12 @@ def vocabulary(language: str) -> Vocabulary:
 
 def parts(split: str = "apart", seed: int = 0) -> Interface:
     """Training, validation and test strings: `apart` as they stand in the file, or cut anew at `random`."""
-    stored = interface.strings()
+    given = interface.strings()
     if split == "apart":
-        return stored
-    rows = [row for part in stored for row in zip(*part, strict=True)]
+        return given
+    rows = [row for part in given for row in zip(*part, strict=True)]
     order = np.random.default_rng(seed).permutation(len(rows))
-    cuts = np.split(order, np.cumsum([len(part.en) for part in stored])[:-1])
+    cuts = np.split(order, np.cumsum([len(part.en) for part in given])[:-1])
     return Interface(*(Strings(*zip(*(rows[k] for k in cut), strict=True)) for cut in cuts))
 
 
@@ -218,24 +217,9 @@ def by_length(found: Sequence[str], part: Strings, to: str) -> list[dict[str, fl
     return rows
 
 
-def save(path: Path, model: Model, **setting: Any) -> None:
-    """The weights in float16, and how the model was built."""
-    from safetensors.torch import save_file
-
-    state = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
-    save_file(state, path, {"setting": json.dumps(setting)})
-
-
 def load(path: Path, device: str = "cpu") -> Model:
-    """A model that `save` has written, in float32, ready to write."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as stored:
-        setting = json.loads(stored.metadata()["setting"])
-        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    model = build(**setting)
-    model.load_state_dict(state)
-    return model.to(device).eval()
+    """A model that `--export` has written, in float32, ready to write."""
+    return stored.load(path, build, device)
 
 
 def check_text(text: Any) -> str:
@@ -257,7 +241,7 @@ def check_text(text: Any) -> str:
 @cache
 def trained(to: str) -> Model:
     """The model whose weights come with the package."""
-    return load(Path(str(files("rnnlit").joinpath("practice", "weights", f"translation_{to}.safetensors"))))
+    return load(stored.HERE / f"translation_{to}.safetensors")
 
 
 def translate(text: str, to: str, beam: int = 4) -> str:
@@ -381,7 +365,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, history = train(options)
     seconds = time.perf_counter() - begin
     if options.export is not None:
-        save(options.export, model, name=options.model, to=options.to, hidden=options.hidden)
+        setting = {"name": options.model, "to": options.to, "hidden": options.hidden}
+        stored.save(options.export, model, setting)
     test = parts(options.split).test
     wanted = getattr(test, options.to)
     found = {beam: write(model, test.en, options.to, beam) for beam in sorted({1, options.beam})}

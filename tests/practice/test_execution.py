@@ -197,9 +197,10 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     assert len(taken) == 6 + 2
     one, other = json.loads(record.read_text()), json.loads(again.read_text())
     assert one["rows"] == other["rows"] and one["test"] == other["test"]
-    assert one["command"] == other["command"]  # without its files there is nothing to resume
     assert [row["step"] for row in one["rows"]] == [2, 4, 6] and one["steps"] == 6
-    assert one["command"] == "python -m rnnlit.practice.execution " + " ".join([*OPTIONS, "--steps", "6"])
+    typed = " ".join(["python -m rnnlit.practice.execution", *OPTIONS, "--steps 6"])
+    assert one["command"] == f"{typed} --record whole.json --export whole.safetensors"
+    assert other["command"] == f"{typed} --checkpoint run.safetensors --resume auto --record again.json"
     assert set(one["test"]["kinds"]) == set(programs.KINDS)
     assert [row[:2] for row in one["test"]["grid"]] == [[1, 1], [2, 1]]
     loaded = execution.load(weights)

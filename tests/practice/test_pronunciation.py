@@ -164,6 +164,7 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     assert one["rows"] == other["rows"] and one["test"]["beam"]["per"] == other["test"]["beam"]["per"]
     assert one["test"]["words"] == 20
     typed = "--hidden 8 --batch 16 --every 2 --watch 5 --device cpu --steps 4"
+    typed += " --record whole.json --export whole.safetensors"
     assert one["command"] == f"python -m rnnlit.practice.pronunciation {typed}"
     assert "gpu" not in one["machine"] and one["model"] == "dropout"
     loaded = pronunciation.load(weights)
@@ -178,7 +179,7 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     pronunciation.main(["--read", str(weights), str(weights), *files])
     read = json.loads(scored.read_text())
     assert read["models"] == 2
-    assert "--read whole.safetensors whole.safetensors --device cpu" in read["command"]
+    assert "--read whole.safetensors whole.safetensors --record scored.json" in read["command"]
 
 
 def test_another_dropout_than_the_ladders():
@@ -271,7 +272,8 @@ def test_the_baseline_is_a_run_of_the_script(tmp_path, monkeypatch):
     counted = pronunciation.rules(few.train)
     wrong = [counted.read(word) not in lexicon()[word] for word in few.test]
     assert run["test"]["wer"] == round(100 * sum(wrong) / 50, 2) and run["contexts"] == len(counted.says)
-    assert run["command"] == "python -m rnnlit.practice.pronunciation --model rules --device cpu"
+    typed = "--model rules --record rules.json --device cpu"
+    assert run["command"] == f"python -m rnnlit.practice.pronunciation {typed}"
 
 
 def test_what_stands_beside_is_of_the_record():

@@ -36,10 +36,27 @@ def test_an_unknown_record_is_named():
         records.load("weather")
 
 
-def test_a_run_says_its_command_without_a_path():
-    typed = ["--seed", "3", "--record", "/somewhere/out.json"]
+@pytest.mark.parametrize(
+    "typed, shown",
+    [
+        (["--record", "/somewhere/out.json", "--seed", "3"], "--record out.json --seed 3"),
+        (["--record=/some/where/out.json", "--lr", "1e-3"], "--record=out.json --lr 1e-3"),
+        (
+            ["--read", "/a/one.safetensors", "../two.safetensors", "--beam", "5"],
+            "--read one.safetensors two.safetensors --beam 5",
+        ),
+        (
+            ["--checkpoint", r"C:\runs\run.safetensors", "--resume", "auto"],
+            "--checkpoint run.safetensors --resume auto",
+        ),
+        (["--record", "/a/two words.json"], "--record 'two words.json'"),
+        ([], ""),
+    ],
+)
+def test_a_run_says_its_command_and_of_a_file_its_name(typed, shown):
+    """Each option is there, since without its value, or without the option, the command is another one."""
     stamp = records.stamp("rnnlit.practice.counting", typed, gpu="a GPU")
-    assert stamp["command"] == "python -m rnnlit.practice.counting --seed 3"
+    assert stamp["command"] == f"python -m rnnlit.practice.counting {shown}".strip()
     assert stamp["machine"]["gpu"] == "a GPU" and stamp["machine"]["packages"]["numpy"]
 
 
