@@ -68,6 +68,7 @@ COMMENTED = (
     "from-file.js",
     "live/live.js",
     "page.js",
+    "play/*.js",
     "sphinx_highlight.js",
     "togglebutton.js",
 )
@@ -247,10 +248,8 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     static, notes = Path(app.outdir, "_static"), Path(app.doctreedir)
-    for name in COMMENTED:
-        if (static / name).is_file():
-            text = (static / name).read_text(encoding="utf-8")
-            (static / name).write_text(without_comments(text), encoding="utf-8")
+    for path in (path for name in COMMENTED for path in static.glob(name)):
+        path.write_text(without_comments(path.read_text(encoding="utf-8")), encoding="utf-8")
     record = notes / "style_sheets.json"  # which sheets each sheet of the site was made from
     made = json.loads(record.read_text()) if record.is_file() else {}
     pages = rewritten(Path(app.outdir))

@@ -22,7 +22,8 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import hypot
 from pathlib import Path
 from typing import NamedTuple
@@ -89,6 +90,14 @@ class Canvas:
         self.name, self.width, self.height, self.title, self.desc = name, width, height, title, desc
         self._shapes: list[str] = []
         self._classes: set[str] = set()
+        self._part = ""
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Name what is drawn meanwhile, as `data-part`, for a script that changes it; an inner name holds."""
+        before, self._part = self._part, name
+        yield
+        self._part = before
 
     def box(
         self,
@@ -302,7 +311,7 @@ class Canvas:
     def _add(
         self, tag: str, classes: str, *, body: str | None = None, **attributes: str | float | None
     ) -> None:
-        text = f'<{tag} class="{classes}"'
+        text = f'<{tag} class="{classes}"' + (f' data-part="{self._part}"' if self._part else "")
         for key, value in attributes.items():
             if value is not None:
                 text += f' {key.replace("_", "-")}="{value if isinstance(value, str) else _number(value)}"'

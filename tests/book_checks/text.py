@@ -59,6 +59,8 @@ def labels(text: str) -> dict[str, str]:
     for name, argument, body in named_directives(text):
         if name == "figure-md":
             found[argument.partition(" ")[0]] = "figure"
+        elif name == "play":
+            found[f"play-{argument}"] = "figure"
         elif name != "math":
             options = re.findall(r"^:(?:name|label):[ \t]*(\S+)", body, flags=re.M)
             found |= dict.fromkeys(options, "figure" if name == "image" else name)
@@ -146,7 +148,7 @@ def dead_links(texts: Mapping[str, str], exists: Callable[[str], bool]) -> list[
 def figures_without_alt(text: str) -> list[str]:
     """Each figure and picture on a page has an alternative text that says something."""
     wrong = []
-    for argument, body in directives(text, "figure-md"):
+    for argument, body in directives(text, "figure-md|play"):
         if not re.search(r"!\[[^\]]*\]\(|<img\b", body):
             wrong.append(f"the figure {argument or body[:40]!r} holds no picture")
     for argument, body in directives(text, "figure|image"):
