@@ -84,18 +84,21 @@ class Node(NamedTuple):
 class Canvas:
     """One figure. Later shapes lie over earlier ones."""
 
-    def __init__(self, name: str, width: float, height: float, *, title: str, desc: str) -> None:
+    def __init__(
+        self, name: str, width: float, height: float, *, title: str, desc: str, parts: bool = False
+    ) -> None:
+        """parts: whether the file says of its shapes which part they are; see `part`."""
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ValueError(f"name: expected lower-case letters, digits and underscores, got {name!r}")
         self.name, self.width, self.height, self.title, self.desc = name, width, height, title, desc
         self._shapes: list[str] = []
         self._classes: set[str] = set()
-        self._part = ""
+        self._parts, self._part = parts, ""
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Name what is drawn meanwhile, as `data-part`, for a script that changes it; an inner name holds."""
-        before, self._part = self._part, name
+        before, self._part = self._part, name if self._parts else ""
         yield
         self._part = before
 

@@ -31,10 +31,14 @@ FORMULAS = {
 
 @dataclass(frozen=True)
 class Look:
-    """Which parts of a cell there are, and which of them stand out as new (None: all are alike)."""
+    """Which parts of a cell there are, and which of them stand out as new (None: all are alike).
+
+    lift: by how much letters between products and boxes stand higher, so that a number has room below.
+    """
 
     parts: Collection[str] = tuple(TONES)
     new: Collection[str] | None = None
+    lift: float = 0
 
     def tone(self, part: str) -> str:
         return TONES[part] if self.new is None or part in self.new else "muted"
@@ -90,8 +94,10 @@ def label(
 def draw_inputs(canvas: Canvas, look: Look) -> None:
     """h from the left and x from below come together and go to every gate that there is."""
     tone, weight = look.tone("h"), look.weight("h")
-    canvas.wire([(ENTRY, RAIL), (JOIN - 6, RAIL)], tone=tone, weight=weight)
-    canvas.wire([(JOIN, FOOT), (JOIN, RAIL + 6)], tone=tone, weight=weight)
+    with canvas.part("h-before"):
+        canvas.wire([(ENTRY, RAIL), (JOIN - 6, RAIL)], tone=tone, weight=weight)
+    with canvas.part("x"):
+        canvas.wire([(JOIN, FOOT), (JOIN, RAIL + 6)], tone=tone, weight=weight)
     columns = [(part, column) for part, column in COLUMNS.items() if part in look.parts]
     start = JOIN
     for number, (part, column) in enumerate(columns):
@@ -134,10 +140,13 @@ def draw_memory(canvas: Canvas, look: Look) -> None:
     line: dict[str, Any] = {"tone": look.tone("memory"), "weight": look.weight("memory")}
     start = ENTRY
     if "f" in look.parts:
-        canvas.wire([(ENTRY, MEMORY), (X_F - R, MEMORY)], **line)
+        with canvas.part("c-before"):
+            canvas.wire([(ENTRY, MEMORY), (X_F - R, MEMORY)], **line)
         start = X_F + R
-    canvas.wire([(start, MEMORY), (ADD - R, MEMORY)], **line)
-    canvas.wire([(ADD + R, MEMORY), (EXIT, MEMORY)], **line)
+    with canvas.part("kept"):
+        canvas.wire([(start, MEMORY), (ADD - R, MEMORY)], **line)
+    with canvas.part("c"):
+        canvas.wire([(ADD + R, MEMORY), (EXIT, MEMORY)], **line)
     canvas.operator(ADD, MEMORY, "+", tone=look.tone("memory"))
     label(canvas, BEFORE, MEMORY, "c_{t-1}", ("cell", "state"), look.tone("memory"))
     label(canvas, AFTER, MEMORY, "c_t", ("cell", "state"), look.tone("memory"))
@@ -153,26 +162,30 @@ def gate_box(canvas: Canvas, look: Look, part: str, name: str | None = None) -> 
 
 def draw_candidate(canvas: Canvas, look: Look) -> None:
     gate_box(canvas, look, "g")
-    canvas.wire(
-        [(X_G, GATE_TOP), (X_G, PRODUCT), (ADD + R, PRODUCT)], tone=look.tone("g"), weight=look.weight("g")
-    )
-    canvas.math(X_G + 8, BETWEEN, "g_t", size=17, anchor="start", tone=look.tone("g"))
+    path = [(X_G, GATE_TOP), (X_G, PRODUCT), (ADD + R, PRODUCT)]
+    with canvas.part("g"):
+        canvas.wire(path, tone=look.tone("g"), weight=look.weight("g"))
+    canvas.math(X_G + 8, BETWEEN - look.lift, "g_t", size=17, anchor="start", tone=look.tone("g"))
 
 
 def draw_input_gate(canvas: Canvas, look: Look) -> None:
     tone, weight = look.tone("i"), look.weight("i")
     gate_box(canvas, look, "i")
-    canvas.wire([(X_I, GATE_TOP), (X_I, PRODUCT), (ADD - R, PRODUCT)], tone=tone, weight=weight, dash="gate")
-    canvas.wire([(ADD, PRODUCT - R), (ADD, MEMORY + R)], tone=tone, weight=weight)
+    path = [(X_I, GATE_TOP), (X_I, PRODUCT), (ADD - R, PRODUCT)]
+    with canvas.part("i"):
+        canvas.wire(path, tone=tone, weight=weight, dash="gate")
+    with canvas.part("written"):
+        canvas.wire([(ADD, PRODUCT - R), (ADD, MEMORY + R)], tone=tone, weight=weight)
     canvas.operator(ADD, PRODUCT, "×", tone=tone)
-    canvas.math(X_I - 8, BETWEEN, "i_t", size=17, anchor="end", tone=tone)
+    canvas.math(X_I - 8, BETWEEN - look.lift, "i_t", size=17, anchor="end", tone=tone)
     canvas.math(ADD + 9, SQUASH + 5, "i_t ⊙ g_t", size=16, anchor="start", tone=tone)
 
 
 def draw_forget_gate(canvas: Canvas, look: Look) -> None:
     tone = look.tone("f")
     gate_box(canvas, look, "f")
-    canvas.wire([(X_F, GATE_TOP), (X_F, MEMORY + R)], tone=tone, weight=look.weight("f"), dash="gate")
+    with canvas.part("f"):
+        canvas.wire([(X_F, GATE_TOP), (X_F, MEMORY + R)], tone=tone, weight=look.weight("f"), dash="gate")
     canvas.operator(X_F, MEMORY, "×", tone=tone)
     canvas.math(X_F + 8, PRODUCT, "f_t", size=17, anchor="start", tone=tone)
     canvas.math((X_F + ADD) / 2 - 2, MEMORY - 11, "f_t ⊙ c_{t-1}", size=16, tone=tone)
@@ -180,10 +193,12 @@ def draw_forget_gate(canvas: Canvas, look: Look) -> None:
 
 def draw_squash(canvas: Canvas, look: Look) -> None:
     tone, weight = look.tone("tanh"), look.weight("tanh")
-    canvas.wire([(X_O, MEMORY), (X_O, SQUASH - R)], tone=tone, weight=weight)
+    with canvas.part("c"):
+        canvas.wire([(X_O, MEMORY), (X_O, SQUASH - R)], tone=tone, weight=weight)
     canvas.dot(X_O, MEMORY, tone=look.tone("memory"), r=4.5)
     if "o" in look.parts:
-        canvas.wire([(X_O, SQUASH + R), (X_O, PRODUCT - R)], tone=tone, weight=weight)
+        with canvas.part("tanh"):
+            canvas.wire([(X_O, SQUASH + R), (X_O, PRODUCT - R)], tone=tone, weight=weight)
     else:
         canvas.wire([(X_O, SQUASH + R), (X_O, PRODUCT), (OUT, PRODUCT)], tone=tone, weight=weight, head=False)
     canvas.box(X_O, SQUASH, 54, 2 * R, tone=tone, radius=R, weight=weight)
@@ -193,24 +208,22 @@ def draw_squash(canvas: Canvas, look: Look) -> None:
 def draw_output_gate(canvas: Canvas, look: Look) -> None:
     tone = look.tone("o")
     gate_box(canvas, look, "o")
-    canvas.wire([(X_O, GATE_TOP), (X_O, PRODUCT + R)], tone=tone, weight=look.weight("o"), dash="gate")
-    canvas.wire(
-        [(X_O + R, PRODUCT), (OUT, PRODUCT)], tone=look.tone("h"), weight=look.weight("h"), head=False
-    )
+    with canvas.part("o"):
+        canvas.wire([(X_O, GATE_TOP), (X_O, PRODUCT + R)], tone=tone, weight=look.weight("o"), dash="gate")
+    path = [(X_O + R, PRODUCT), (OUT, PRODUCT)]
+    with canvas.part("h"):
+        canvas.wire(path, tone=look.tone("h"), weight=look.weight("h"), head=False)
     canvas.operator(X_O, PRODUCT, "×", tone=tone)
-    canvas.math(X_O + 8, BETWEEN, "o_t", size=17, anchor="start", tone=tone)
+    canvas.math(X_O + 8, BETWEEN - look.lift, "o_t", size=17, anchor="start", tone=tone)
 
 
 def draw_output(canvas: Canvas, look: Look) -> None:
     """h upwards to the output, and on to the next step."""
     tone, weight = look.tone("h"), look.weight("h")
-    canvas.wire(
-        [(OUT, PRODUCT), (OUT, 34)],
-        tone=tone,
-        weight=weight,
-        hops=[(OUT, MEMORY)] if "memory" in look.parts else [],
-    )
-    canvas.wire([(OUT, PRODUCT), (OUT, RAIL), (EXIT, RAIL)], tone=tone, weight=weight)
+    hops = [(OUT, MEMORY)] if "memory" in look.parts else []
+    with canvas.part("h"):
+        canvas.wire([(OUT, PRODUCT), (OUT, 34)], tone=tone, weight=weight, hops=hops)
+        canvas.wire([(OUT, PRODUCT), (OUT, RAIL), (EXIT, RAIL)], tone=tone, weight=weight)
     canvas.dot(OUT, PRODUCT, tone=tone, r=4.5)
     canvas.math(OUT, 24, "h_t", tone=tone)
     canvas.text(OUT - 13, 23, "output", size=12.5, anchor="end", tone="muted")
