@@ -3,7 +3,7 @@
     python benchmarks/lengths_script.py            prints a row a size, writes the record (about 2 minutes)
     python benchmarks/lengths_script.py --quick    few updates of a small network, prints only
 
-Nine speakers are told apart by their Japanese vowels: 270 utterances of 7 to 26 steps, 64 of them in a batch, an
+Nine speakers are told apart by their Japanese vowels: 270 utterances of 7 to 26 steps, 64 in a batch, an
 LSTM, an affine map of its last state, softmax cross-entropy, clipping, Adam. All that a script does beside
 the layer is in the time: drawing the batch, the loss, the update.
 
