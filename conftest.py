@@ -1,7 +1,9 @@
 """What pytest cannot take from pyproject.toml; it holds for the unit tests and for the notebooks."""
 
 import os
+import tempfile
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
         import matplotlib
 
         matplotlib.use("agg")
+    if find_spec("nbval"):
+        run_pages_alone(config)
+
+
+def run_pages_alone(config: pytest.Config) -> None:
+    """Have each page run in an empty folder, as one that was downloaded alone: no file lies beside it."""
+    from nbval import plugin
+
+    class Kernel(plugin.RunningKernel):
+        def __init__(self, name: str, cwd: str, **options: Any) -> None:
+            folder = tempfile.TemporaryDirectory(prefix="page-", ignore_cleanup_errors=True)
+            config.add_cleanup(folder.cleanup)
+            super().__init__(name, cwd=folder.name, **options)
+
+    plugin.RunningKernel = Kernel
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,6 @@
 """The adding problem over several seeds: plain network against LSTM, and what the forget bias does.
 
-    python benchmarks/adding.py          writes benchmarks/results/adding.json (about 10 minutes on one core)
+    python benchmarks/adding.py          writes pages/records/adding.json (about 10 minutes on one core)
     python benchmarks/adding.py --seeds 1   a quick look
 
 Every net has 16 units and is trained by Adam (learning rate 0.01, gradient norm clipped at 1) on
@@ -23,13 +23,14 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import lstm, rnn
+from rnnlit.pages import records
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "adding.json"
+RESULT = records.HERE / "adding.json"
 HIDDEN, BATCH, EVERY, FRESH = 16, 50, 50, 2560
 COMPARISON = [
     dict(name="plain network", cell=rnn, T=60, init={}),

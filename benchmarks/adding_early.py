@@ -1,6 +1,6 @@
 """The adding problem with an easy part and without one: must both flags come long before the answer?
 
-    python benchmarks/adding_early.py          writes benchmarks/results/adding_early.json (about 5 minutes)
+    python benchmarks/adding_early.py          writes rnnlit/pages/records/adding_early.json (about 5 minutes)
     python benchmarks/adding_early.py --seeds 1   a quick look
 
 LSTMs of 16 units, trained as in benchmarks/adding.py, on sequences of 100 steps. In "anywhere" the second
@@ -26,13 +26,14 @@ import numpy as np
 from adding import BATCH, EVERY, FRESH, HIDDEN
 
 from rnnlit import lstm
+from rnnlit.pages import records
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "adding_early.json"
+RESULT = records.HERE / "adding_early.json"
 LENGTH = 100
 
 

@@ -1,6 +1,6 @@
 """Which of the article's formulas matter: its LSTM in each reading, beside the real one, learns to add.
 
-    python benchmarks/article_lstm.py     writes benchmarks/results/article_lstm.json (about 10 minutes)
+    python benchmarks/article_lstm.py     writes rnnlit/pages/records/article_lstm.json (about 10 minutes)
 
 16 units, Adam (learning rate 0.01, gradient norm clipped at 1), fresh batches of 50 sequences, 1500
 steps, three seeds. Recorded: the mean squared error on 2560 fresh sequences; predicting the mean
@@ -18,10 +18,11 @@ import torch
 
 from rnnlit import lstm_article_torch as article
 from rnnlit import nn
+from rnnlit.pages import records
 from rnnlit.tasks.data import adding
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "article_lstm.json"
+RESULT = records.HERE / "article_lstm.json"
 HIDDEN, BATCH, FRESH = 16, 50, 2560
 
 

@@ -1,6 +1,6 @@
 """Spelling to pronunciation over several seeds, with attention and without.
 
-    python benchmarks/attention_cmudict.py          writes benchmarks/results/attention_cmudict.json
+    python benchmarks/attention_cmudict.py          writes rnnlit/pages/records/attention_cmudict.json
     python benchmarks/attention_cmudict.py --seeds 1 --epochs 1   a quick look; the full run takes 20 minutes
 
 The words are those of `rnnlit.tasks.spelling`. Every model has embeddings of 32 and a bidirectional encoder
@@ -27,11 +27,12 @@ import numpy as np
 import torch
 
 from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit.pages import records
 from rnnlit.tasks import spelling, tokens
 from rnnlit.tools.machine import describe
 from rnnlit.tools.train_torch import make_step
 
-RESULT = pathlib.Path(__file__).parent / "results" / "attention_cmudict.json"
+RESULT = records.HERE / "attention_cmudict.json"
 BATCH, RATE, EMBEDDING, LONGEST, BEAM = 64, 5e-3, 32, 25, 5
 MODELS = {
     "no attention, 64 units": dict(hidden_size=64, attention=None),

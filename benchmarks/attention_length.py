@@ -1,6 +1,6 @@
 """Quality against the length of the sentence, with and without attention: Bahdanau et al. (2015), figure 2.
 
-    python benchmarks/attention_length.py          writes benchmarks/results/attention_length.json (minutes)
+    python benchmarks/attention_length.py          writes rnnlit/pages/records/attention_length.json (minutes)
     python benchmarks/attention_length.py --seeds 1   a quick look
 
 The task is `rnnlit.tasks.translation`: a fixed lexicon and one local rule, so that only the length makes a
@@ -31,13 +31,14 @@ import numpy as np
 import torch
 
 from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit.pages import records
 from rnnlit.tasks.tokens import exact_match, token_error_rate
 from rnnlit.tasks.translation import ENGLISH, FRENCH, sentences, word_for_word
 from rnnlit.tools.machine import describe
 from rnnlit.tools.train import fit
 from rnnlit.tools.train_torch import make_step
 
-RESULT = pathlib.Path(__file__).parent / "results" / "attention_length.json"
+RESULT = records.HERE / "attention_length.json"
 EMBEDDING, HIDDEN, BATCH, RATE, EVERY = 16, 48, 32, 4e-3, 50
 LENGTHS, FRESH = list(range(2, 41, 2)), 200
 

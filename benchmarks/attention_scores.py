@@ -1,6 +1,6 @@
 """All scores of attention, both orders, windows and input feeding, on one task in one table.
 
-    python benchmarks/attention_scores.py          writes benchmarks/results/attention_scores.json (minutes)
+    python benchmarks/attention_scores.py          writes rnnlit/pages/records/attention_scores.json (minutes)
     python benchmarks/attention_scores.py --seeds 1   a quick look
 
 The task and the training are those of benchmarks/attention_length.py, on sentences of 2 to 15 words. The
@@ -26,11 +26,12 @@ import numpy as np
 import torch
 
 from rnnlit.nn.seq2seq import EncoderDecoder
+from rnnlit.pages import records
 from rnnlit.tasks.tokens import STOP
 from rnnlit.tasks.translation import ENGLISH, sentences, word_for_word
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "attention_scores.json"
+RESULT = records.HERE / "attention_scores.json"
 LONGEST, BEYOND, FRESH, D = 15, 20, 50, 3
 TRAINED, LONGER = range(2, LONGEST + 1), range(LONGEST + 1, BEYOND + 1)
 LUONG = dict(order="luong")

@@ -1,6 +1,6 @@
 """A bidirectional network that is trained to predict the next step: what it learns, and what it then writes.
 
-    python benchmarks/birnn_causal.py            writes benchmarks/results/birnn_causal.json (a minute)
+    python benchmarks/birnn_causal.py            writes rnnlit/pages/records/birnn_causal.json (a minute)
     python benchmarks/birnn_causal.py --seeds 1  a quick look
 
 The text is a Markov chain of four states: the walk of benchmarks/birnn_hmm.py, seen as it is. A GRU of 16
@@ -27,11 +27,12 @@ import torch
 from birnn_hmm import BATCH, EMBEDDING, MODEL, RATE
 
 from rnnlit import nn
+from rnnlit.pages import records
 from rnnlit.tasks import hmm, tagger_torch
 from rnnlit.tools import train, train_torch
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "birnn_causal.json"
+RESULT = records.HERE / "birnn_causal.json"
 T, PREFIX, TEST, UNITS = 20, 10, 2000, 16
 
 

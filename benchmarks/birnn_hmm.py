@@ -1,6 +1,6 @@
 """A hidden Markov model: networks of one and of two directions against the best that is possible.
 
-    python benchmarks/birnn_hmm.py            writes benchmarks/results/birnn_hmm.json (some minutes)
+    python benchmarks/birnn_hmm.py            writes rnnlit/pages/records/birnn_hmm.json (some minutes)
     python benchmarks/birnn_hmm.py --seeds 1  a quick look
 
 A GRU sees the symbols and names the hidden state at every step. It is trained on fresh sequences. Nothing is
@@ -34,11 +34,12 @@ import torch
 
 from rnnlit import nn
 from rnnlit.nn.bidirectional import Article
+from rnnlit.pages import records
 from rnnlit.tasks import hmm, tagger_torch
 from rnnlit.tools import train, train_torch
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "birnn_hmm.json"
+RESULT = records.HERE / "birnn_hmm.json"
 T, BATCH, EMBEDDING, RATE = 10, 64, 8, 1e-2
 MODEL = hmm.HMM(
     start=np.full(4, 0.25),

@@ -1,6 +1,6 @@
 """Chinese characters with several readings: one direction, the other, both, and tables that count.
 
-    python benchmarks/birnn_polyphones.py            writes benchmarks/results/birnn_polyphones.json (minutes)
+    python benchmarks/birnn_polyphones.py            writes pages/records/birnn_polyphones.json (minutes)
     python benchmarks/birnn_polyphones.py --seeds 1  a quick look
 
 A GRU reads a phrase of the dictionary, and at each character with several readings it names one of them.
@@ -29,11 +29,12 @@ import numpy as np
 import torch
 
 from rnnlit import nn
+from rnnlit.pages import records
 from rnnlit.tasks import polyphones, tagger_torch
 from rnnlit.tools import train, train_torch
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "birnn_polyphones.json"
+RESULT = records.HERE / "birnn_polyphones.json"
 EMBEDDING, DROPOUT, RATE, BATCH = 64, 0.4, 3e-3, 128
 TABLES = {
     "most frequent reading": {},

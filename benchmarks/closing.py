@@ -1,6 +1,6 @@
 """Which bracket closes next? Plain network, LSTM (two forget biases) and GRU with as many parameters each.
 
-    python benchmarks/closing.py             writes benchmarks/results/closing.json (about 3 minutes)
+    python benchmarks/closing.py             writes rnnlit/pages/records/closing.json (about 3 minutes)
     python benchmarks/closing.py --seeds 1   a quick look
 
 The task is that of rnnlit/tasks/closing.py: brackets in the text of Alice, sequences of 100 characters. All
@@ -30,13 +30,14 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import gru, lstm, rnn
+from rnnlit.pages import records
 from rnnlit.tasks import closing
 from rnnlit.tasks.characters import one_hot
 from rnnlit.tools import layers
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
-RESULT = pathlib.Path(__file__).parent / "results" / "closing.json"
+RESULT = records.HERE / "closing.json"
 V, BATCH, EVERY = len(closing.ALPHABET), 32, 20
 RATES, TRIAL, TRIAL_SEED = (0.001, 0.003, 0.01, 0.03), 200, 100
 

@@ -1,6 +1,6 @@
 """The adding problem with each kind of dropout: which kinds hurt the memory.
 
-    python benchmarks/dropout_adding.py          writes benchmarks/results/dropout_adding.json (some minutes)
+    python benchmarks/dropout_adding.py          writes pages/records/dropout_adding.json (some minutes)
     python benchmarks/dropout_adding.py --seeds 1   a quick look
 
 An LSTM of 16 units reads 30 steps and is trained as in benchmarks/adding.py, with masks of p = 0.3. The data
@@ -30,13 +30,14 @@ from adding import EVERY, FRESH, HIDDEN
 
 from rnnlit import dropout_lstm
 from rnnlit.dropout_lstm import KINDS, Dropped
+from rnnlit.pages import records
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "dropout_adding.json"
+RESULT = records.HERE / "dropout_adding.json"
 LENGTH, BATCH, P = 30, 50, 0.3
 
 

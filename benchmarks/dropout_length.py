@@ -1,6 +1,6 @@
 """Does dropout help? The answer depends on how long one trains: cross-validation on 270 utterances.
 
-    python benchmarks/dropout_length.py          writes benchmarks/results/dropout_length.json (15 minutes)
+    python benchmarks/dropout_length.py          writes rnnlit/pages/records/dropout_length.json (15 minutes)
     python benchmarks/dropout_length.py --seeds 1   a quick look
 
 The net of benchmarks/dropout_vowels.py, without dropout and with Gal's kind at p = 0.25. The 270 training
@@ -26,6 +26,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit.dropout_lstm import Dropped
+from rnnlit.pages import records
 from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
 from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
@@ -33,7 +34,7 @@ from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "dropout_length.json"
+RESULT = records.HERE / "dropout_length.json"
 HIDDEN, BATCH, EVERY, FOLDS, P = 64, 27, 100, 5, 0.25
 KINDS = ("none", "gal")
 

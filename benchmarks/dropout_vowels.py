@@ -1,6 +1,6 @@
 """Speaker identification from 270 utterances with each kind of dropout, and how sure the nets then are.
 
-    python benchmarks/dropout_vowels.py          writes benchmarks/results/dropout_vowels.json (10 minutes)
+    python benchmarks/dropout_vowels.py          writes rnnlit/pages/records/dropout_vowels.json (10 minutes)
     python benchmarks/dropout_vowels.py --seeds 1   a quick look
 
 The net of benchmarks/japanese_vowels.py: an LSTM of 64 units, the mean of its states, an affine map; Adam, 40
@@ -29,6 +29,7 @@ import numpy as np
 from rnnlit import dropout_lstm
 from rnnlit.dropout import mc_dropout
 from rnnlit.dropout_lstm import KINDS, Dropped
+from rnnlit.pages import records
 from rnnlit.tasks.data import japanese_vowels, standardise
 from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.calibration import expected_calibration_error, reliability
@@ -37,7 +38,7 @@ from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "dropout_vowels.json"
+RESULT = records.HERE / "dropout_vowels.json"
 HIDDEN, BATCH, STEPS, RUNS = 64, 27, 400, 30
 
 RATES = (0.25, 0.5)

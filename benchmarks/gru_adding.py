@@ -1,6 +1,6 @@
 """The adding problem over several seeds: plain network, LSTM and both forms of the GRU.
 
-    python benchmarks/gru_adding.py          writes benchmarks/results/gru_adding.json (some minutes)
+    python benchmarks/gru_adding.py          writes rnnlit/pages/records/gru_adding.json (some minutes)
     python benchmarks/gru_adding.py --seeds 1   a quick look
 
 Every net reads 60 steps and is trained as in benchmarks/adding.py. Recorded for each seed: the training loss
@@ -25,9 +25,10 @@ import numpy as np
 from adding import EVERY, HIDDEN, train
 
 from rnnlit import gru, lstm, rnn
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
-RESULT = pathlib.Path(__file__).parent / "results" / "gru_adding.json"
+RESULT = records.HERE / "gru_adding.json"
 LENGTH = 60
 BEFORE = SimpleNamespace(
     init=gru.init, forward=partial(gru.forward, reset_after=False), backward=gru.backward

@@ -1,6 +1,6 @@
 """How do trained GRUs and LSTMs keep: one unit that holds still, or many that hold each other up?
 
-    python benchmarks/gru_memory.py          writes benchmarks/results/gru_memory.json (about 10 minutes)
+    python benchmarks/gru_memory.py          writes rnnlit/pages/records/gru_memory.json (about 10 minutes)
     python benchmarks/gru_memory.py --seeds 1   a quick look
 
 Nets that have learned two tasks: closing brackets (rnnlit/tasks/closing.py, 32 units, 300 steps of Adam, as
@@ -27,6 +27,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import gru, lstm
+from rnnlit.pages import records
 from rnnlit.tasks import closing
 from rnnlit.tasks.data import adding
 from rnnlit.tasks.reader import Reader, make_step
@@ -35,7 +36,7 @@ from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "gru_memory.json"
+RESULT = records.HERE / "gru_memory.json"
 CELLS, ONE_HOT, LAG = {"GRU": gru, "LSTM": lstm}, np.eye(len(closing.ALPHABET)), 40
 
 

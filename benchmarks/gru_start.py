@@ -1,6 +1,6 @@
 """The GRU's update gate at the start: does it matter where z begins, and when?
 
-    python benchmarks/gru_start.py          writes benchmarks/results/gru_start.json (about 10 minutes)
+    python benchmarks/gru_start.py          writes rnnlit/pages/records/gru_start.json (about 10 minutes)
     python benchmarks/gru_start.py --seeds 1   a quick look
 
 GRUs of 16 units on the adding problem over 100 steps, trained as in benchmarks/adding.py. In "anywhere" the
@@ -31,13 +31,14 @@ from adding import BATCH, EVERY, FRESH, HIDDEN
 from adding_early import LENGTH, anywhere, first_half
 
 from rnnlit import gru, lstm
+from rnnlit.pages import records
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools import probes
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "gru_start.json"
+RESULT = records.HERE / "gru_start.json"
 
 
 def zero(rng):

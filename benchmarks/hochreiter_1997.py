@@ -2,7 +2,7 @@
 
     python benchmarks/hochreiter_1997.py
 
-trains each variant below from several seeds and writes benchmarks/results/hochreiter_1997.json, and beside it
+trains each variant below from several seeds and writes pages/records/hochreiter_1997.json, and beside it
 one trained net (that of seed 0, whether it is the best or not) for each variant marked `keep`. It takes about
 six minutes of one core. Another processor may round otherwise and then meet the criterion elsewhere.
 
@@ -30,12 +30,13 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import lstm, lstm_1997
+from rnnlit.pages import records
 from rnnlit.tasks import data
 from rnnlit.tools import layers, weights
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = records.HERE
 
 T = 100
 CELLS = 4

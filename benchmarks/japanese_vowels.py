@@ -1,6 +1,6 @@
 """Speaker identification on Japanese Vowels over several seeds: how much noise on the training input helps.
 
-    python benchmarks/japanese_vowels.py     writes benchmarks/results/japanese_vowels.json (about 5 minutes)
+    python benchmarks/japanese_vowels.py     writes pages/records/japanese_vowels.json (about 5 minutes)
 
 An LSTM of 64 units, the mean of its states, an affine map; Adam, 25 passes over the 270 training
 utterances in batches of 27. Each pass adds fresh Gaussian noise to the standardised coefficients.
@@ -23,6 +23,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import lstm
+from rnnlit.pages import records
 from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
 from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
@@ -30,7 +31,7 @@ from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "japanese_vowels.json"
+RESULT = records.HERE / "japanese_vowels.json"
 HIDDEN, BATCH, PASSES, FOLDS = 64, 27, 25, 5
 
 

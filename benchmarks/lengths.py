@@ -1,6 +1,6 @@
 """What a padded batch costs by the share of it that is no padding: rnnlit.nn with lengths=, packing, neither.
 
-    python benchmarks/lengths.py            prints the table, writes results/lengths.json (about 4 minutes)
+    python benchmarks/lengths.py            prints the table, writes records/lengths.json (about 4 minutes)
     python benchmarks/lengths.py --quick    one small size, few rounds, prints only
 
     ours       rnnlit.nn.LSTM(...)(x, lengths=lengths): zeros after each sequence's end, true last states
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 from collections.abc import Callable
 
 import torch
@@ -28,11 +27,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnlit import nn
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
 SIZES = [(60, 64, 128), (100, 32, 256), (100, 64, 256)]  # T, B, H; as many inputs as H
 FULL = [0.9, 0.75, 0.5, 0.25, 0.1]
-RESULTS = pathlib.Path(__file__).parent / "results" / "lengths.json"
+RESULTS = records.HERE / "lengths.json"
 
 
 def lengths_of(T: int, B: int, full: float) -> Tensor:

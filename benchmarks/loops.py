@@ -1,6 +1,6 @@
 """What a loop over an LSTM's steps loses its time to, and what torch.compile and torch.jit.script win back.
 
-    python benchmarks/loops.py            prints, writes results/loops.json (about 6 minutes)
+    python benchmarks/loops.py            prints, writes rnnlit/pages/records/loops.json (about 6 minutes)
     python benchmarks/loops.py --questions parts    measures these rows again; the others stay in the file
     python benchmarks/loops.py --quick    small sizes, few rounds, prints only
 
@@ -25,7 +25,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pathlib
 import time
 import warnings
 from collections.abc import Callable
@@ -38,7 +37,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from rnnlit import nn
-from rnnlit.pages import timing_torch
+from rnnlit.pages import records, timing_torch
 from rnnlit.tools.machine import describe
 
 SIZES = [(100, 1, 8), (100, 32, 128), (100, 64, 256), (200, 32, 512)]  # T, B, H; as many inputs as H
@@ -49,7 +48,7 @@ SHORT = [
 ]  # to compile a loop takes the longer, the more steps it has
 P = 0.25
 QUESTIONS = ["parts", "compiled"]
-RESULTS = pathlib.Path(__file__).parent / "results" / "loops.json"
+RESULTS = records.HERE / "loops.json"
 
 
 def step(of_x: Tensor, h: Tensor, c: Tensor, w_hh: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """How fast the LSTM's variants are on a GPU: against cuDNN's plain LSTM and against a loop over LSTMCell.
 
-    python benchmarks/nn_gpu.py             checks, prints the table, writes results/nn_gpu.json
+    python benchmarks/nn_gpu.py             checks, prints the table, writes rnnlit/pages/records/nn_gpu.json
     python benchmarks/nn_gpu.py --within 300    the same in at most about so many seconds
     python benchmarks/nn_gpu.py --quick     a small size, few rounds
 
@@ -48,6 +48,7 @@ from rnnlit.nn.gpu import graph
 from rnnlit.nn.gpu.dispatch import TRITON, tried
 from rnnlit.nn.gpu.graph import GRAPHS
 from rnnlit.nn.scan.lstm import Inputs, ScanLSTM
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
 SIZE, SMALL = (256, 64, 512), (9, 3, 20)  # T, B, H; as many inputs as H
@@ -64,7 +65,7 @@ CALLS = graph.AFTER + 2  # the first ones capture a graph
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}  # relative to an array's norm
 FIRST = "zoneout", "layer_norm"  # whose first calls are timed: these have kernels of their own
 NORMED = 4  # times that: a normalisation takes the mean away, and so what was right in the first digits
-RESULTS = pathlib.Path(__file__).parent / "results" / "nn_gpu.json"
+RESULTS = records.HERE / "nn_gpu.json"
 Arrays = list[np.ndarray]
 
 
@@ -375,7 +376,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=9, help="at least so many rounds for each row (9)")
     parser.add_argument("--seed", type=int, help="of the checks' random inputs (another one each time)")
     parser.add_argument("--first-calls", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (benchmarks/results/)")
+    parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (rnnlit/pages/records/)")
     args = parser.parse_args(arguments)
     args.started = time.perf_counter()
     if args.device == "cuda" and not torch.cuda.is_available():

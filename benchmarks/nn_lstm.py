@@ -1,7 +1,7 @@
 """How much slower than torch's own layers those of rnnlit.nn are, and what lengths and all states cost.
 
-    python benchmarks/nn_lstm.py                    prints the table and writes results/nn_lstm.json
-    python benchmarks/nn_lstm.py --device cuda      on a GPU; writes results/nn_lstm_cuda.json
+    python benchmarks/nn_lstm.py                    prints the table and writes pages/records/nn_lstm.json
+    python benchmarks/nn_lstm.py --device cuda      on a GPU; writes rnnlit/pages/records/nn_lstm_cuda.json
 
 Three questions, each a ratio of two times:
 
@@ -27,11 +27,12 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnlit import nn
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
 SIZES = [(20, 1, 8, 8), (100, 32, 128, 128), (100, 64, 256, 256), (200, 32, 512, 512)]
 QUESTIONS = ["plain", "lengths", "states"]
-RESULTS = pathlib.Path(__file__).parent / "results"
+RESULTS = records.HERE
 LOOP = 0.004  # seconds that one timing should last at least
 
 
@@ -141,7 +142,7 @@ def main() -> None:
     parser.add_argument("--questions", nargs="+", choices=QUESTIONS, default=QUESTIONS, help="all three")
     parser.add_argument("--seconds", type=float, default=6.0, help="time for each row (6)")
     parser.add_argument("--rounds", type=int, default=15, help="at least so many rounds for each row (15)")
-    parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (benchmarks/results/)")
+    parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (rnnlit/pages/records/)")
     args = parser.parse_args()
     name = "nn_lstm.json" if args.device == "cpu" else "nn_lstm_cuda.json"
     output, rows = args.output or RESULTS / name, []

@@ -1,7 +1,7 @@
 """How fast rnnlit.nn's layers and variants are: against torch.nn, hand-written loops, and peers.
 
-    python benchmarks/nn_variants.py                    prints the table, writes results/nn_variants.json
-    python benchmarks/nn_variants.py --device cuda      on a GPU; writes results/nn_variants_cuda.json
+    python benchmarks/nn_variants.py                    prints the table, writes records/nn_variants.json
+    python benchmarks/nn_variants.py --device cuda      on a GPU; writes pages/records/nn_variants_cuda.json
     python benchmarks/nn_variants.py --threads 2        these rows again, the others stay in the file;
                                                         so do --questions and --variants
     python benchmarks/nn_variants.py --quick            two small sizes, one thread, few rounds
@@ -46,6 +46,7 @@ from torch.nn.functional import layer_norm, linear
 from rnnlit import nn
 from rnnlit.nn.scan.products import Product, WeightGradient
 from rnnlit.nn.scan.steps import blocks_of
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
 SIZES = [(100, 1, 8), (100, 32, 128), (100, 64, 256), (200, 32, 512)]  # T, B, H; as many inputs as H
@@ -62,7 +63,7 @@ VARIANTS = {
 OUTSIDE = ("weight_drop", "input_dropout")  # made before the recurrence, so that torch's layer can do them
 QUESTIONS = ["plain", "variant", "steps"]
 KEYS = ("question", "layer", "variant", "pass", "threads", "size")  # name a row
-RESULTS = pathlib.Path(__file__).parent / "results"
+RESULTS = records.HERE
 
 
 def dropout_mask(shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -324,7 +325,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each row (2)")
     parser.add_argument("--rounds", type=int, default=7, help="at least so many rounds for each row (7)")
     parser.add_argument("--quick", action="store_true", help="small sizes, one thread, few rounds")
-    parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (benchmarks/results/)")
+    parser.add_argument("--output", type=pathlib.Path, help="where the JSON goes (rnnlit/pages/records/)")
     args = parser.parse_args()
     if args.quick:
         args.threads, args.seconds, args.rounds = [1], 0.2, 3

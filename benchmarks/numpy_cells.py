@@ -1,6 +1,6 @@
 """How far the NumPy cells are from the matrix products that they cannot avoid.
 
-    python benchmarks/numpy_cells.py     prints the table, writes benchmarks/results/numpy_cells.json
+    python benchmarks/numpy_cells.py     prints the table, writes rnnlit/pages/records/numpy_cells.json
 
 For each size the products of one forward and one backward pass are timed alone (x W_ih^T over all
 steps at once, h W_hh^T and da W_hh step by step, and the three products of the gradients), then the
@@ -34,12 +34,13 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import birnn, gru, lstm, lstm_in_place, rnn
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
 SIZES = [(100, 32, 128, 128), (100, 64, 256, 256), (200, 32, 512, 512)]
 CELLS = {"rnn": rnn, "lstm": lstm, "lstm_in_place": lstm_in_place, "gru": gru}
 BARS = {"lstm": (1.7, 1.45, 1.25), "gru": (1.9, 1.4, 1.3)}
-RESULT = pathlib.Path(__file__).parent / "results" / "numpy_cells.json"
+RESULT = records.HERE / "numpy_cells.json"
 
 
 def keep_freed_memory() -> bool:

@@ -1,6 +1,6 @@
 """One unit beside a cliff of its loss: how often does a training without clipping end far from the valley?
 
-    python benchmarks/rnn_cliff.py          writes benchmarks/results/rnn_cliff.json (about 2 minutes)
+    python benchmarks/rnn_cliff.py          writes rnnlit/pages/records/rnn_cliff.json (about 2 minutes)
     python benchmarks/rnn_cliff.py --starts 20   a quick look
 
 The unit h_t = tanh(w h_{t-1} + b) starts at h_0 = 0.5, and after 50 steps it is to stand at 0.7. Gradient
@@ -24,10 +24,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import rnn
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import SGD, clip_by_norm
 
-RESULT = pathlib.Path(__file__).parent / "results" / "rnn_cliff.json"
+RESULT = records.HERE / "rnn_cliff.json"
 T, H0, TARGET, RATE, CLIP = 50, 0.5, 0.7, 0.02, 1.0
 
 

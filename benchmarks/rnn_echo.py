@@ -1,6 +1,6 @@
 """Repeat each input a few steps later: which windows of truncated backpropagation can learn it?
 
-    python benchmarks/rnn_echo.py          writes benchmarks/results/rnn_echo.json (about 2 minutes)
+    python benchmarks/rnn_echo.py          writes rnnlit/pages/records/rnn_echo.json (about 2 minutes)
     python benchmarks/rnn_echo.py --seeds 1   a quick look
 
 The inputs are -1 and 1 at random, and the target at step t is the input of step t - 5. A plain network of 32
@@ -26,11 +26,12 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import rnn
+from rnnlit.pages import records
 from rnnlit.tools import layers
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
-RESULT = pathlib.Path(__file__).parent / "results" / "rnn_echo.json"
+RESULT = records.HERE / "rnn_echo.json"
 DELAY, HIDDEN, STREAMS, RATE = 5, 32, 32, 3e-3
 WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20)
 FROZEN = 5  # the window of the cells that do not learn

@@ -1,6 +1,6 @@
 """Recall the first symbol after a long gap: what the first recurrent weights are worth in the plain network.
 
-    python benchmarks/rnn_recall.py          writes benchmarks/results/rnn_recall.json (about 4 minutes)
+    python benchmarks/rnn_recall.py          writes rnnlit/pages/records/rnn_recall.json (about 4 minutes)
     python benchmarks/rnn_recall.py --seeds 1   a quick look
 
 The first input is one of four symbols (a 1 in one of four places). T - 1 steps of Gaussian noise follow, and
@@ -29,13 +29,14 @@ import numpy as np
 import torch
 
 from rnnlit import nn, rnn
+from rnnlit.pages import records
 from rnnlit.tasks.reader import Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "rnn_recall.json"
+RESULT = records.HERE / "rnn_recall.json"
 SYMBOLS, HIDDEN, BATCH, FRESH, RATE = 4, 32, 50, 1000, 1e-3
 STARTS = {
     "uniform": {},

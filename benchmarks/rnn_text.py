@@ -1,6 +1,6 @@
 """Predict the next character of Python's help texts by truncated backpropagation with a carried state.
 
-    python benchmarks/rnn_text.py          writes benchmarks/results/rnn_text.json (about 5 minutes)
+    python benchmarks/rnn_text.py          writes rnnlit/pages/records/rnn_text.json (about 5 minutes)
     python benchmarks/rnn_text.py --seeds 1   a quick look
 
 A plain network of 128 units reads the first nine tenths of the text, in windows; B streams of T steps with
@@ -25,12 +25,13 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import rnn
+from rnnlit.pages import records
 from rnnlit.tasks.characters import encode, help_texts, ngram_perplexity, one_hot, streams
 from rnnlit.tools import layers
 from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam, clip_by_norm
 
-RESULT = pathlib.Path(__file__).parent / "results" / "rnn_text.json"
+RESULT = records.HERE / "rnn_text.json"
 HIDDEN, CHARACTERS, RATE = 128, 1600, 5e-3
 WINDOWS = (1, 2, 5, 10, 25, 50, 100)
 ORDERS, SMOOTHINGS = (1, 2, 3, 4, 5), (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)

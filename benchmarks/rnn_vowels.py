@@ -1,6 +1,6 @@
 """Speaker identification on Japanese Vowels with the plain network, ten seeds: clipping, start, and an LSTM.
 
-    python benchmarks/rnn_vowels.py          writes benchmarks/results/rnn_vowels.json (about 2 minutes)
+    python benchmarks/rnn_vowels.py          writes rnnlit/pages/records/rnn_vowels.json (about 2 minutes)
     python benchmarks/rnn_vowels.py --seeds 1   a quick look
 
 The settings of benchmarks/japanese_vowels.py with noise 0.5: 64 units, the mean of the states, an affine map,
@@ -23,6 +23,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 from rnnlit import lstm, rnn
+from rnnlit.pages import records
 from rnnlit.tasks.data import japanese_vowels, standardise
 from rnnlit.tasks.reader import Passes, Reader, make_step
 from rnnlit.tools.layers import softmax_cross_entropy
@@ -30,7 +31,7 @@ from rnnlit.tools.machine import describe
 from rnnlit.tools.optim import Adam
 from rnnlit.tools.train import fit
 
-RESULT = pathlib.Path(__file__).parent / "results" / "rnn_vowels.json"
+RESULT = records.HERE / "rnn_vowels.json"
 HIDDEN, BATCH, STEPS, NOISE = 64, 27, 250, 0.5
 SETTINGS = {
     "plain network": (rnn, {}, 1.0),

@@ -1,6 +1,6 @@
 """What the time and the memory of a recurrent layer go into, part by part: the record of the speed page.
 
-    python benchmarks/speed_parts.py            prints, and writes results/speed_parts.json (about 3 minutes)
+    python benchmarks/speed_parts.py            prints, and writes records/speed_parts.json (about 3 minutes)
     python benchmarks/speed_parts.py --quick    shorter, prints only
 
     products      h W^T with W (4H, H), for a batch of 1 to 512 rows: how many operations a second
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 import subprocess
 import sys
 import time
@@ -27,10 +26,11 @@ import torch
 from torch import Tensor
 
 from rnnlit.nn.scan.steps import tanh
+from rnnlit.pages import records
 from rnnlit.tools.machine import describe
 
 H, T = 256, 100
-RESULTS = pathlib.Path(__file__).parent / "results" / "speed_parts.json"
+RESULTS = records.HERE / "speed_parts.json"
 WINDOW = 1000  # steps
 WHOLE, WINDOWS = [2000, 8000, 32000, 128000], [8000, 128000, 1000000]
 TRAIN = """

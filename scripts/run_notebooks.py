@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
-COLAB = "# On Colab: fetch the repository and install the package. Elsewhere this does nothing."
+COLAB = "# On Colab: install the package, and what it needs. Elsewhere this does nothing."
 CELL_TIMEOUT = 300  # seconds; the tests allow a cell the same
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
@@ -49,21 +49,25 @@ def public_address() -> str:
     return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
 
 
-def colab_source(address: str, folder: str) -> str:
-    """The first code cell of a page in `folder`: Colab opens a notebook alone, so it fetches all else."""
+def package(address: str) -> str:
+    """What pip installs for a notebook that was downloaded alone: the package, with all that pages import."""
+    return f"rnnlit[notebooks] @ git+{address}"
+
+
+def colab_source(address: str) -> str:
+    """The first code cell of a page: Colab opens a notebook alone, so it fetches all else."""
     return f"""{COLAB}
 import sys
 
 if "google.colab" in sys.modules:
-    !git clone -q --depth 1 {address} rnnlit-book && pip install -q ./rnnlit-book
-    %cd -q rnnlit-book/{folder}"""
+    %pip install -q "{package(address)}\""""
 
 
-def prepare_for_colab(notebook: nbformat.NotebookNode, address: str, folder: str) -> None:
+def prepare_for_colab(notebook: nbformat.NotebookNode, address: str) -> None:
     """Put that cell, hidden on the site, before the notebook's first code cell, or renew it, in place."""
-    source = colab_source(address, folder)
+    source = colab_source(address)
     first = next(k for k, cell in enumerate(notebook.cells) if cell.cell_type == "code")
-    if not notebook.cells[first].source.startswith(COLAB):
+    if not notebook.cells[first].source.startswith("# On Colab:"):
         cell = nbformat.v4.new_code_cell(id="on-colab", metadata={"tags": ["remove-input"]})
         notebook.cells.insert(first, cell)
     notebook.cells[first].source = source
@@ -77,7 +81,7 @@ def run(path: Path) -> nbformat.NotebookNode:
     """
     notebook = nbformat.read(path, as_version=4)
     if (ROOT / "book") in path.resolve().parents:
-        prepare_for_colab(notebook, public_address(), path.resolve().parent.relative_to(ROOT).as_posix())
+        prepare_for_colab(notebook, public_address())
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rnnlit.pages import ledger
+from rnnlit.pages import ledger, timeline
 from scripts import run_notebooks
 from tests.book_checks import (
     arithmetic,
@@ -140,7 +140,7 @@ def test_readme_lists_the_chapters_of_the_toc():
 def test_timeline_has_the_years_of_the_bibliography():
     bibliography = read(ROOT / "book/references.bib")
     years = dict(re.findall(r"^@\w+\{(\w+),.*?^  year = \{(\d{4})\}", bibliography, flags=re.M | re.S))
-    events = json.loads(read(ROOT / "book/data/timeline.json"))
+    events = timeline.events()
     assert len(events) > 10 and {event["thread"] for event in events} == {"idea", "memory", "use", "after"}
     assert {event["key"]: str(event["year"]) for event in events} == {
         event["key"]: years.get(event["key"]) for event in events
@@ -366,8 +366,7 @@ def test_public_address_stands_in_one_place():
     for path in run_notebooks.find(ROOT / "book"):
         page = json.loads(read(path))
         cell = next(cell for cell in page["cells"] if cell["cell_type"] == "code")
-        folder = path.parent.relative_to(ROOT).as_posix()
-        assert "".join(cell["source"]) == run_notebooks.colab_source(url, folder), f"{path}: make notebooks"
+        assert "".join(cell["source"]) == run_notebooks.colab_source(url), f"{path}: make notebooks"
         cell["source"] = []
         texts[path.relative_to(ROOT).as_posix()] = json.dumps(page)
     assert files.address_elsewhere(texts, url) == []

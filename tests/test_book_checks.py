@@ -910,9 +910,9 @@ def test_address_twice_or_not_at_home_is_found():
 
 
 RECORDS = """
-folder = Path("../benchmarks/results")
-a = json.loads(Path("../benchmarks/results/a.json").read_text())
-b = json.loads((folder / "b.json").read_text())["rows"]
+from rnnlit.pages import figures, records
+a = records.load("a")
+b = records.load("b")["rows"]
 groups, total = {}, 0
 for row in a["rows"]:
     groups.setdefault(row["name"], []).append(row)
@@ -928,6 +928,9 @@ figures.finish(fig, "The loss falls.")
 groups = {}
 for row in other:
     print(row, groups)
+---
+from rnnlit.practice import records as runs
+print(runs.load("c"))
 """
 
 
@@ -938,6 +941,7 @@ def test_records_are_followed_through_a_page():
         nothing,
         nothing._replace(printed={"a.json", "b.json"}),
         nothing._replace(drawn={"a.json"}, sentence="The loss falls."),
+        nothing,
         nothing,
     ]
 

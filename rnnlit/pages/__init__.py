@@ -1,1 +1,1 @@
-"""What only the pages of the book need: the style of figures, and the ledger of the errata."""
+"""What the pages of the book alone need: the style of figures, records of measurements, the errata."""

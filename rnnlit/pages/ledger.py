@@ -11,13 +11,19 @@ article's own sentence; then what is so, up to the next claim or heading:
 
 Claims that follow each other and are answered together have the last one's answer. The evidence is what the
 page's cells print: a line that begins with the claim's name, two spaces and a sentence.
+
+    python -m rnnlit.pages.ledger book/errata.ipynb
+
+writes the verdicts into the package, where the page counts them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,3 +94,18 @@ def evidence(notebook: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
 def count(claims: Sequence[Claim]) -> dict[str, int]:
     """How many claims got each verdict."""
     return {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
+
+
+def verdicts() -> dict[str, str]:
+    """The verdict on each claim of the book's errata page, by the claim's name, in the page's order."""
+    return json.loads(files("rnnlit").joinpath("data", "errata.json").read_text(encoding="utf-8"))
+
+
+def main(page: str) -> None:
+    """Write the verdicts of an errata page into the package."""
+    text = json.dumps({claim.name: claim.verdict for claim in read(page)}, indent=1)
+    Path(str(files("rnnlit").joinpath("data", "errata.json"))).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,7 +1,7 @@
 """Records of times, read for a page: the ratios of some rows, how far they spread, a table with them.
 
-A record of `benchmarks/results` holds rows. A row says what was timed ("size", "threads", ...) and has, under
-"against", the ratio of its own time to that of each other side.
+A record (`rnnlit.pages.records`) holds rows. A row says what was timed ("size", "threads", ...) and has,
+under "against", the ratio of its own time to that of each other side.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which of a notebook's figures and printed lines depend on which record of benchmarks/results."""
+"""Which of a notebook's figures and printed lines depend on which record of rnnlit/pages/records."""
 
 import ast
 import re
@@ -39,17 +39,17 @@ class _Page:
 
     def __init__(self) -> None:
         self.holds: dict[str, set[str]] = {}
-        self.folders: set[str] = set()  # names of benchmarks/results itself
+        self.loads: set[str] = set()  # names of rnnlit.pages.records
 
     def of(self, node: ast.AST) -> set[str]:
         """The records that an expression depends on."""
         names = _names(node)
-        strings = [
-            n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        ]
-        found = {match[1] for s in strings if (match := re.search(r"results/([\w-]+\.json)$", s))}
-        if names & self.folders:
-            found |= {s for s in strings if re.fullmatch(r"[\w-]+\.json", s)}
+        calls = [n for n in ast.walk(node) if isinstance(n, ast.Call) and n.args]
+        found = {
+            f"{call.args[0].value}.json"
+            for call in calls
+            if ast.unparse(call.func) in self.loads and isinstance(call.args[0], ast.Constant)
+        }
         return found.union(*(self.holds.get(name, set()) for name in names))
 
     def bind(self, target: ast.AST, value: ast.AST) -> None:
@@ -64,8 +64,8 @@ class _Page:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self.bind(target, node.value)
-                    if re.search(r"results/?['\"]\)$", ast.unparse(node.value)):
-                        self.folders |= _stored(target)
+            elif isinstance(node, ast.ImportFrom) and node.module == "rnnlit.pages":
+                self.loads |= {f"{n.asname or n.name}.load" for n in node.names if n.name == "records"}
             elif isinstance(node, ast.AugAssign):
                 name = _owner(node.target)
                 self.holds[name] = self.holds.get(name, set()) | self.of(node.value)

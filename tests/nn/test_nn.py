@@ -2,8 +2,6 @@
 
 import copy
 import io
-import json
-import pathlib
 import pickle
 import warnings
 
@@ -17,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rnnlit import lstm, nn, rnn
 from rnnlit.nn import fused
 from rnnlit.nn.lstm import States
+from rnnlit.pages import records
 from tests.processor import ask_torch, needs_torch
 from tests.tolerances import TOLERANCE
 
@@ -495,8 +494,8 @@ def test_chrono_draws_the_log_of_a_uniform_time():
 
 def test_the_plain_call_is_as_quick_as_torchs():
     """At most 3 % slower, at every size, as benchmarks/nn_lstm.py measured it."""
-    file = pathlib.Path(__file__).parents[2] / "benchmarks" / "results" / "nn_lstm.json"
-    ratios = [row["ratio"] for row in json.loads(file.read_text())["rows"] if row["question"] == "plain"]
+    rows = records.load("nn_lstm")["rows"]
+    ratios = [row["ratio"] for row in rows if row["question"] == "plain"]
     assert len(ratios) == 32 and max(ratios) <= 1.03
 
 

@@ -110,3 +110,17 @@ def test_evidence_is_numbers_and_not_verdicts():
     lines = [line for _, line in ledger.evidence(json.loads(PAGE.read_text(encoding="utf-8")))]
     assert len(lines) > 60
     assert not [line for line in lines if re.search(r"\b(True|False)\b", line)]
+
+
+def test_the_package_has_the_verdicts_of_the_page():
+    """The page counts them wherever it runs, without a look at its own file."""
+    assert ledger.verdicts() == {claim.name: claim.verdict for claim in ledger.read(PAGE)}, (
+        "see rnnlit.pages.ledger"
+    )
+
+
+def test_the_verdicts_are_written_into_the_package(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(ledger, "files", lambda package: tmp_path)
+    ledger.main(write(tmp_path, GATES))
+    assert ledger.verdicts() == {"L5": "wrong", "L10": "partly", "R6": "left out"}

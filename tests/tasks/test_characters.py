@@ -19,7 +19,7 @@ def test_help_texts_are_what_help_prints():
 
 
 def test_counting_on_the_help_texts_reaches_what_the_record_says():
-    """Python 3.11: 25.5, 10.1 and 5.6 (benchmarks/results/rnn_text.json); other versions differ a little."""
+    """Python 3.11: 25.5, 10.1 and 5.6 (records/rnn_text.json); other versions differ a little."""
     train, test, alphabet = encode(help_texts())
     for n, low, high in ((1, 20, 30), (2, 8, 12), (3, 5, 7)):
         assert low < ngram_perplexity(train, test, n, len(alphabet)) < high
