@@ -243,6 +243,28 @@ SITE_HEAD = (
     "sideways, 1280     at 390   columns"
 )
 
+CUT_HEAD = (
+    "page                    cut at 390: plots   outputs   numbers   scroll  no hint  no keys   "
+    "cut on paper: code    others   white in the dark"
+)
+
+
+def cut_row(name: str, c: screens.Cut) -> str:
+    """Return a page's line of the table of what a reader doesn't see whole."""
+    of = "{0[0]:4} of {0[1]:3}".format
+    return (
+        f"{name:26}{of(c.plots):>15}{of(c.outputs):>13}{of(c.numbers):>12}{c.scroll:7}"
+        f"{c.unhinted:9}{c.unreached:9}{of(c.lost):>23}{of(c.others):>13}{of(c.white):>15}"
+    )
+
+
+def together(found: list[screens.Cut]) -> screens.Cut:
+    """Return the sums over pages."""
+    columns = zip(*found, strict=True)
+    return screens.Cut(
+        *(tuple(map(sum, zip(*c, strict=True))) if isinstance(c[0], tuple) else sum(c) for c in columns)
+    )
+
 
 def row(name: str, notebook: Notebook) -> str:
     """Return a page's line of the table."""
@@ -305,6 +327,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"\n{SITE_HEAD}")
         for stem, found in zip(stems, screens.measure(built), strict=True):
             print(site_row(stem, found))
+        print(f"\n{CUT_HEAD}")
+        cut = []
+        for stem, found in zip(stems, screens.cut(built), strict=True):
+            cut.append(found)
+            print(cut_row(stem, found), flush=True)
+        print(cut_row("all", together(cut)))
 
 
 def core() -> list[str]:

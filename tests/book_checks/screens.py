@@ -52,6 +52,80 @@ COLUMNS = r"""() => {
   return Math.floor(room / letter);
 }"""
 
+# Boxes to be scrolled sideways: how many; without a shadow at the edge; that a keyboard can't reach, or
+# that have no name. A box within another one that scrolls counts too.
+BOXES = r"""() => {
+  const scrolls = [...document.querySelectorAll('.bd-article, .bd-article *')].filter(e =>
+    e.checkVisibility() && /auto|scroll/.test(getComputedStyle(e).overflowX)
+    && !e.closest('.katex-mathml, .rl-filter') && e.scrollWidth > e.clientWidth + 1);
+  const say = e => `${e.tagName}.${e.getAttribute('class')} ${e.textContent.trim().slice(0, 30)}`;
+  const hinted = e => /gradient/.test(getComputedStyle(e).backgroundImage)
+    && /local/.test(getComputedStyle(e).backgroundAttachment);
+  return {
+    scroll: scrolls.length,
+    unhinted: scrolls.filter(e => !hinted(e)).map(say),
+    unreached: scrolls.filter(e => e.tabIndex < 0 || !e.getAttribute('role')
+      || !e.getAttribute('aria-label')).map(say),
+  };
+}"""
+# Plots, and those of which a part lies beyond the edge of the screen or of a box that scrolls. Outputs, and
+# those that scroll, and those with a printed number of which a part lies there and no shadow says so.
+CUT = r"""() => {
+  const edge = element => {
+    let right = document.documentElement.clientWidth;
+    for (let e = element; e; e = e.parentElement)
+      if (getComputedStyle(e).overflowX !== 'visible')
+        right = Math.min(right, e.getBoundingClientRect().left + e.clientLeft + e.clientWidth);
+    return right + 1;
+  };
+  const plots = [...document.querySelectorAll('.cell_output img')].filter(e => e.checkVisibility());
+  const outputs = [...document.querySelectorAll('.cell_output .output pre')].filter(e => e.checkVisibility());
+  const numberCut = pre => {
+    if (/gradient/.test(getComputedStyle(pre).backgroundImage)) return false;
+    const right = edge(pre), walker = document.createTreeWalker(pre, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode())
+      for (const found of walker.currentNode.data.matchAll(/[-+−]?\d[\d.,]*(e[-+]?\d+)?/g)) {
+        const range = document.createRange();
+        range.setStart(walker.currentNode, found.index);
+        range.setEnd(walker.currentNode, found.index + found[0].length);
+        if (range.getBoundingClientRect().right > right) return true;
+      }
+    return false;
+  };
+  const beyond = pre => pre.scrollWidth > pre.clientWidth + 1;
+  return {
+    plots: [plots.filter(e => e.getBoundingClientRect().right > edge(e.parentElement)).length, plots.length],
+    outputs: [outputs.filter(beyond).length, outputs.length],
+    numbers: [outputs.filter(numberCut).length, outputs.length],
+  };
+}"""
+# On paper: blocks of code and output with a line whose end is beyond the block; formulas, tables, drawings.
+LOST = r"""() => {
+  const seen = names => [...document.querySelectorAll(names)].filter(e => e.checkVisibility());
+  const lost = boxes => [boxes.filter(e => e.scrollWidth > e.clientWidth + 1).length, boxes.length];
+  const others = ['.katex-display', '.pst-scrollable-table-container', '.rl-diagram'];
+  return {code: lost(seen('.bd-article pre')),
+          others: lost(seen(others.map(name => `.bd-article ${name}`).join()))};
+}"""
+OPEN = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
+UNFOLD = "() => document.querySelectorAll('.toggle-hidden').forEach(e => e.classList.remove('toggle-hidden'))"
+SHEET = {"width": 680, "height": 1000}  # what A4 leaves between margins of 15 mm, at 96 pixels an inch
+WHITE = 0.5  # the mean luminance of a picture above which it is a light box
+
+
+class Cut(NamedTuple):
+    """What of a page a reader doesn't see whole; each pair is how many, and of how many."""
+
+    plots: tuple[int, int]  # at 390 pixels
+    outputs: tuple[int, int]  # that have to be scrolled at 390
+    numbers: tuple[int, int]  # outputs with a number of which a part is cut at 390
+    scroll: int  # boxes that scroll at 390, of code, tables, formulas, drawings
+    unhinted: int  # of them, without a shadow
+    unreached: int  # of them, that a keyboard doesn't reach, or without a role and a name
+    lost: tuple[int, int]  # blocks of code and output on paper with a line that loses its end
+    others: tuple[int, int]  # formulas, tables and drawings on paper that lose their end
+    white: tuple[int, int]  # plots that are light boxes in the dark
+
 
 class Screens(NamedTuple):
     """What a browser measures of one page."""
@@ -108,3 +182,68 @@ def _measure(browser: Any, page: Path) -> Screens:
         sideways_phone=(wide_phone[1], wide_phone[0]),
         columns=(columns, columns_phone),
     )
+
+
+def cut(pages: Iterable[Path]) -> Iterator[Cut]:
+    """Yield what of each built page a reader doesn't see whole, with all folds open."""
+    from playwright.sync_api import sync_playwright
+
+    path = find_browser()
+    if path is None:
+        raise FileNotFoundError(
+            "no Chromium found: install it, or name it in the environment variable CHROMIUM"
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        for page in pages:
+            tab = browser.new_page(viewport=PHONE)
+            tab.goto(page.as_uri())
+            yield cut_on(tab)
+            tab.close()
+        browser.close()
+
+
+def cut_on(tab: Any) -> Cut:
+    """Return what of an open page a reader doesn't see whole, with all folds open."""
+    lay_out(tab)
+    phone, boxes = tab.evaluate(CUT), tab.evaluate(BOXES)
+    tab.emulate_media(color_scheme="dark")
+    tab.wait_for_selector("html[data-theme=dark]", state="attached")
+    plots = tab.locator(".cell_output img").filter(visible=True).all()
+    white = sum(luminance(plot.screenshot()) > WHITE for plot in plots)
+    tab.emulate_media(color_scheme="light", media="print")
+    tab.set_viewport_size(SHEET)
+    paper = tab.evaluate(LOST)
+    return Cut(
+        plots=tuple(phone["plots"]),
+        outputs=tuple(phone["outputs"]),
+        numbers=tuple(phone["numbers"]),
+        scroll=boxes["scroll"],
+        unhinted=len(boxes["unhinted"]),
+        unreached=len(boxes["unreached"]),
+        lost=tuple(paper["code"]),
+        others=tuple(paper["others"]),
+        white=(white, len(plots)),
+    )
+
+
+def lay_out(tab: Any) -> None:
+    """Have an open page lay out all of itself, folds included, and wait until its script knows its boxes."""
+    tab.add_style_tag(content="* { content-visibility: visible !important }")
+    tab.evaluate("document.fonts.ready.then(() => true)")
+    tab.evaluate(OPEN)
+    tab.evaluate(UNFOLD)
+    tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+
+
+def luminance(screenshot: bytes) -> float:
+    """Return the mean relative luminance of a picture: 0 for black, 1 for white (WCAG 2.1)."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(screenshot)) as image:
+        values = np.asarray(image.convert("RGB")) / 255.0
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return float((linear @ [0.2126, 0.7152, 0.0722]).mean())
