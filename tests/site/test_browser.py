@@ -373,21 +373,6 @@ def test_every_letter_can_be_read(visit, path: str, mode: str) -> None:
     assert {what: ratio for what, ratio in found.items() if ratio < LETTERS} == {}
 
 
-def test_plots_have_a_light_ground_in_the_dark(visit) -> None:
-    page = visit("book/lstm.html", mode="dark").page
-    plots = page.eval_on_selector_all(
-        ".cell_output img",
-        "images => images.map(i => { const s = getComputedStyle(i);"
-        " return [s.backgroundColor, parseFloat(s.paddingLeft), parseFloat(s.borderRadius), s.filter]; })",
-    )
-    assert plots
-    for background, padding, radius, dimmed in plots:
-        assert background == "rgb(255, 255, 255)"
-        assert padding >= 8
-        assert radius > 0
-        assert float(re.fullmatch(r"brightness\((.+)\)", dimmed)[1]) >= 0.9  # dimmed, still light
-
-
 def test_a_wide_drawing_scrolls_in_its_frame_on_a_phone(visit) -> None:
     page = visit("book/intro.html", PHONE).page
     frame = page.evaluate(

@@ -172,7 +172,9 @@ def test_fields_of_a_record_come_with_the_comments_beside_them(extension: Module
 CONFIG = f"""
 import sys
 sys.path.insert(0, {str(EXTENSIONS)!r})
-extensions = ["myst_nb", "katex_static", "inline_svg", "figure_sentence", "fold_labels"]
+extensions = [
+    "myst_nb", "katex_static", "inline_svg", "figure_sentence", "fold_labels", "plots", "printed_lines",
+]
 html_math_renderer = "katex_static"
 html_theme = "basic"
 inline_svg_folder = "figures"
@@ -225,7 +227,10 @@ def test_a_sound_book_builds_without_a_warning(tmp_path: Path) -> None:
     assert '<svg xmlns="http://www.w3.org/2000/svg"' in index
     assert 'aria-label="A drawing"' in index
     assert 'class="katex-display"' in index
-    assert 'alt="The line rises."' in plot
+    assert re.search(
+        r'<a class="rl-plot" href="(_images/\w+\.png)"[^>]*><img alt="The line rises\." src="\1"', plot
+    )
+    assert plot.count('<filter id="rl-dark"') == 1 and "<filter" not in index
     assert '<p class="rl-sentence">The line rises.</p>' in plot
     assert "loss 0.00" in plot.partition("</p>")[2]
 
