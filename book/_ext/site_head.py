@@ -47,7 +47,7 @@ INDEX = """<!DOCTYPE html>
 {head}
 </head>
 <body>
-<p><a href="{front}">{title}</a></p>
+<main><h1><a href="{front}">{title}</a></h1></main>
 </body>
 </html>
 """

@@ -1,0 +1,218 @@
+"""axe-core on the built site: what it finds, by rule, in both modes and at two widths.
+
+    python -m tests.site.axe [book/lstm.html ...]     counts for these pages, or for all of the site;
+                                                      --nodes prints each element that is found,
+                                                      --whole asks for the contrast of each element by itself
+
+Each page is loaded once; its folds are opened. All rules but contrast run at both widths. Contrast is asked
+in both modes and at both widths, for one element of each *look*: its colours, sizes and grounds, its own and
+those of all that it stands in. Two elements of one look have one contrast, on whichever page they stand.
+"""
+
+import argparse
+import re
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+CONTRAST = "color-contrast"
+MORE = ("target-size",)  # rules that axe has and runs only when asked
+# Sections that are not laid out yet count as hidden, what moves is caught on its way; and of text on a
+# picture, such as the shadow at the edge of a box that scrolls, axe says nothing.
+STILL = """
+    *, *::before, *::after { transition: none !important; animation: none !important; }
+    * { content-visibility: visible !important; }
+    .rl-diagram, .katex-display, .pst-scrollable-table-container, pre { background-image: none !important; }
+    html { scroll-behavior: auto !important; }
+"""
+OPEN_FOLDS = """() => {
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+    const closed = "button.toggle-button[aria-expanded=false]";
+    for (const button of document.querySelectorAll(closed)) button.click();
+}"""
+# page.js measures the boxes that scroll once they are laid out.
+LAID_OUT = """async () => {
+    for (const _ of [1, 2]) await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}"""
+# Marks one element of each look that is new, and returns these looks.
+LOOKS = """([known, whole]) => {
+    const seen = new Set(known), memo = new Map(), found = [];
+    const around = (e) => {
+        if (!e) return "";
+        if (!memo.has(e)) {
+            const s = getComputedStyle(e);
+            const own = [s.backgroundColor, s.backgroundImage, s.opacity, s.filter, s.mixBlendMode]
+                .join().replace("rgba(0, 0, 0, 0),none,1,none,normal", "");
+            memo.set(e, around(e.parentElement) + (own && `/${own}`));
+        }
+        return memo.get(e);
+    };
+    window.rlLooks = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const elements = [...document.querySelectorAll("input, select, textarea")];
+    while (walker.nextNode())
+        if (walker.currentNode.data.trim()) elements.push(walker.currentNode.parentElement);
+    for (const e of new Set(elements)) {
+        if (!e.checkVisibility({ visibilityProperty: true }) || e.closest("svg, math")) continue;
+        const s = getComputedStyle(e);
+        const own = [s.color, s.fontSize, s.fontWeight, s.textShadow, s.webkitTextStroke];
+        const look = [...own, around(e)].join("|");
+        if (!whole && seen.has(look)) continue;
+        seen.add(look);
+        found.push(look);
+        window.rlLooks.push(e);
+    }
+    return found;
+}"""
+RUN = """async ([rules, looks]) => {
+    const found = await axe.run(looks ? { include: window.rlLooks } : document, {
+        resultTypes: ["violations"],
+        ...(looks ? { runOnly: [rules.contrast] }
+                  : { rules: { [rules.contrast]: { enabled: false },
+                      ...Object.fromEntries(rules.more.map((name) => [name, { enabled: true }])) } }),
+    });
+    return found.violations.flatMap((rule) => rule.nodes.map((node) => ({
+        rule: rule.id, element: node.html, at: node.target.flat().join(" "), why: node.failureSummary,
+    })));
+}"""
+
+
+class View(NamedTuple):
+    """A width in pixels and a mode."""
+
+    width: int
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.width} px, {self.mode}"
+
+
+# Neighbours differ in one thing. All rules run in the first and in the third: both widths, both modes.
+VIEWS = (View(1280, "light"), View(1280, "dark"), View(390, "dark"), View(390, "light"))
+WHOLE = (VIEWS[0], VIEWS[2])
+HEIGHTS = {1280: 900, 390: 844}
+
+
+class Fault(NamedTuple):
+    """An element that breaks a rule in a view of a page."""
+
+    rule: str
+    path: str
+    view: View
+    at: str
+    element: str
+    why: str
+
+    def __str__(self) -> str:
+        why = " ".join(self.why.partition(":")[2].split())
+        return f"{self.rule}, {self.path}, {self.view}: {self.at}: {self.element[:160]!r}: {why}"
+
+
+def script() -> str:
+    """Return axe-core's text. It comes with the package axe-playwright-python."""
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+def without_refresh(route: Any) -> None:
+    """Answer with a page that stays: the site's index leads on at once."""
+    text = re.sub(r"<meta http-equiv=.refresh[^>]*>", "", route.fetch().text())
+    route.fulfill(body=text, content_type="text/html; charset=utf-8")
+
+
+@dataclass
+class Asker:
+    """Asks axe about pages in one window, and remembers the looks whose contrast it knows."""
+
+    page: Any
+    whole: bool = False
+    known: dict[str, set[str]] = field(default_factory=dict)  # by mode
+
+    def show(self, view: View) -> None:
+        """Give the window a width and a mode."""
+        self.page.set_viewport_size({"width": view.width, "height": HEIGHTS[view.width]})
+        self.page.emulate_media(color_scheme=view.mode)
+
+    def prepare(self) -> None:
+        """Open the folds of the page that is shown, and bring axe."""
+        self.page.add_style_tag(content=STILL)
+        self.page.evaluate(OPEN_FOLDS)
+        self.page.evaluate(script())
+
+    def run(self, path: str, view: View, looks: bool) -> list[Fault]:
+        """Run the rules on the page as it is now: that of contrast on marked elements, or all others."""
+        found = self.page.evaluate(RUN, [{"contrast": CONTRAST, "more": MORE}, looks])
+        return [Fault(path=path, view=view, **one) for one in found]
+
+    def contrast(self, path: str, view: View) -> list[Fault]:
+        """Return what can't be read for want of contrast, as far as its look is new."""
+        known = self.known.setdefault(view.mode, set())
+        looks = self.page.evaluate(LOOKS, [sorted(known), self.whole])
+        known.update(looks)
+        return self.run(path, view, looks=True) if looks else []
+
+    def now(self, path: str, view: View) -> list[Fault]:
+        """Return all faults of the page as it is now."""
+        return self.run(path, view, looks=False) + self.contrast(path, view)
+
+    def ask(self, address: str, path: str) -> list[Fault]:
+        """Load a page and return its faults in all views."""
+        found: list[Fault] = []
+        self.show(VIEWS[0])
+        self.page.route(f"{address}index.html", without_refresh)
+        self.page.goto(address + path, wait_until="load")
+        self.prepare()
+        for view in VIEWS:
+            self.show(view)
+            if view in WHOLE:
+                self.page.evaluate(LAID_OUT)
+                found += self.run(path, view, looks=False)
+            found += self.contrast(path, view)
+        return found
+
+
+def main() -> None:
+    """Ask about pages of the site, and print what is found."""
+    from playwright.sync_api import sync_playwright
+
+    from scripts.serve import make_server
+    from tests.site.conftest import SITE
+    from tests.site.test_browser import QUIET, find_browser
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("pages", nargs="*", help="addresses below the site's top; all pages if left out")
+    parser.add_argument("--site", type=Path, default=SITE, help="folder of the built site")
+    parser.add_argument("--nodes", action="store_true", help="print each element")
+    parser.add_argument("--whole", action="store_true", help="contrast of each element, not of each look")
+    chosen = parser.parse_args()
+    paths = chosen.pages or [
+        path.relative_to(chosen.site).as_posix()
+        for path in sorted(chosen.site.rglob("*.html"))
+        if "_static" not in path.parts
+    ]
+    found: list[Fault] = []
+    with make_server(chosen.site) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(QUIET))
+        asker = Asker(browser.new_page(), chosen.whole)
+        for path in paths:
+            found += asker.ask(f"http://127.0.0.1:{server.server_port}/", path)
+            if chosen.nodes:
+                for fault in found:
+                    if fault.path == path:
+                        print(fault, flush=True)
+        browser.close()
+        server.shutdown()
+    print(f"{len(paths)} pages, {len(found)} faults")
+    for rule, nodes in Counter(fault.rule for fault in found).most_common():
+        where = {fault.path for fault in found if fault.rule == rule}
+        views = Counter(str(fault.view) for fault in found if fault.rule == rule)
+        print(f"{rule:30} {nodes:6} elements on {len(where):4} pages   ", dict(views))
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
