@@ -6,10 +6,10 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site live test interop gpu notebooks lint wheel lab constraints lock speed clean distclean
+.PHONY: help book site live pdf site-zip test status interop gpu notebooks lint wheel lab constraints lock speed clean distclean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter of the set-up; PORT=8000 the port of make book."
 
@@ -22,8 +22,17 @@ site: $(STAMP) $(GROUND) ## set up and build the site into _build/html, warnings
 live: $(STAMP) ## fetch the Python that runs in the pages, once (100 MB, 27 kept); the next build puts it in
 	@$(PY) scripts/pyodide.py
 
+pdf: site ## print the whole book as one PDF, which the front page then offers (needs Chromium)
+	@$(PY) scripts/pdf.py
+
+site-zip: site ## pack the site for reading from a folder, without a server; the front page then offers it
+	@$(PY) scripts/site_zip.py
+
 test: $(STAMP) ## set up and run every test: package, notebooks, book, browser
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --junitxml=_build/tests.xml
+
+status: $(STAMP) ## put the last run of make test on record, for the page on how the book is checked
+	@$(PY) scripts/status.py
 
 interop: $(STAMP) ## compare with Keras, flax and ONNX Runtime, run the kernels by Triton (installs them)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-interop.txt

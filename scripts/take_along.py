@@ -98,9 +98,3 @@ def offer(site: Path = SITE, made: Path = MADE) -> list[str]:
         if new != page:
             front.write_text(new, encoding="utf-8")
     return [one.name for one in OFFERS if (folder / one.name).is_file()]
-
-
-def keep(path: Path, made: Path = MADE) -> Path:
-    """Move a finished file to where the builds of the site find it, in one step; return its place there."""
-    made.mkdir(parents=True, exist_ok=True)
-    return path.replace(made / path.name)

@@ -85,21 +85,6 @@ def terminology(canvas: Canvas) -> None:
 
 
 @picture(
-    "notation",
-    "The letters of one step",
-    "The equation of a step, in letters alone: h with index t is the hyperbolic tangent of W_ih times x "
-    "with index t plus W_hh times h with index t minus 1.",
-)
-def notation(canvas: Canvas) -> None:
-    canvas.math(50, 44, "h_t", size=20, tone="red")
-    canvas.math(106, 44, "= tanh(", size=20)
-    canvas.math(42, 76, "W_{ih}x_t", size=19, tone="blue")
-    canvas.math(76, 76, "+", size=19)
-    canvas.math(122, 76, "W_{hh}h_{t-1}", size=19, tone="red")
-    canvas.math(166, 76, ")", size=19)
-
-
-@picture(
     "rnn",
     "A cell whose state comes back to it",
     "One cell with the label tanh. An input comes from below, the state leaves above, and a red arrow leads "

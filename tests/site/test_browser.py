@@ -7,7 +7,6 @@ The browser is the system's Chromium. Where there is none the tests skip; with C
 
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,23 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
+from scripts.chromium import HOW_TO, QUIET, find_browser
 from scripts.serve import make_server
 from tests.programs import LIMIT
 
-HOW_TO = (
-    "no Chromium found: install it (Debian: apt-get install chromium; elsewhere Chrome will do), "
-    "or name it in the environment variable CHROMIUM"
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-QUIET = (  # a headless browser that talks to no one but the site
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 MODES = ("light", "dark")
@@ -88,12 +74,6 @@ CONTRAST = """
         const colour = getComputedStyle(e).backgroundColor; if (rgba(colour)[3] === 255) return colour; }
         return 'white'; };
 """
-
-
-def find_browser() -> str | None:
-    """Return the path of a Chromium: the one in CHROMIUM, or the first that the system has."""
-    named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,11 @@ FIRST = {
     "notation": "notation",
     "bibliography": "bibliography",
     "how to read this book": "intro",
+    "start here": "intro",
+    "cite this book": "intro",
+    "how is this book checked": "checked",
+    "reproducible": "checked",
+    "changelog": "changes",
     "background": "background",
     # what people look for in them
     "seq2seq": "attention",
