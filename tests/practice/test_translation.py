@@ -401,6 +401,19 @@ def test_the_words_that_were_hardly_seen(page):
     assert sum(len(one.split()) for one in train) == 11_610
 
 
+def test_what_the_page_says_of_words_is_so(page):
+    """One in eight words of the test was never seen; the loop on the page learns from the short strings."""
+    strings = parts()
+    seen = {word for text in strings.train.en for word in text.lower().split()}
+    asked = [word for text in strings.test.en for word in text.lower().split()]
+    assert round(len(asked) / sum(word not in seen for word in asked)) == 8
+    assert "in small letters and cut at spaces, one in eight stands in no training string" in prose(page)
+    (loop,) = [c for c in page["cells"] if "batches an epoch" in "".join(c["source"])]
+    few = sum(len(text.split()) <= 8 for text in strings.train.en)
+    assert "".join(loop["outputs"][0]["text"]) == f"{few} strings, {-(-few // 32)} batches an epoch\n"
+    assert 8 * -(-few // 32) == 520 and "520 steps of a small network" in prose(page)
+
+
 def test_results_stand_beside_published_ones():
     rows = translation.beside()
     works = (Path(__file__).parents[2] / "book" / "references.bib").read_text(encoding="utf-8")
