@@ -326,6 +326,11 @@ def test_the_page_says_what_the_record_holds():
     memory = {run["form"]: run["test"]["exact"] for run in execution.runs("memory")}
     (nine,) = execution.runs("sums", length=9)
     steps = [run["steps"] for run in execution.runs("programs")]
+    short = [run["steps"] for run in execution.runs("memory")]
+    once = [*execution.runs("sums"), *execution.runs("memory")]
+    assert len(once) == 2 + 4 and {run["seed"] for run in once} == {0} and len(steps) == 12
+    ended = [run for run in execution.runs("sums") if "--limit" not in run["command"]]
+    assert [(run["length"], run["steps"]) for run in ended] == [(3, 10_000)]
     said = [
         f"{answers['baseline'][0]:.0f} % right, where `mix` has {answers['mix'][0]:.1f} %",
         "`mix` comes first with {mix:.0f} % of the answers, then `combined` with {combined:.0f}, `baseline` "
@@ -340,6 +345,8 @@ def test_the_page_says_what_the_record_holds():
         f"{answers['baseline'][0]:.0f} % of the easiest answers; the mix gave {characters['mix']} % and "
         f"{answers['mix'][0]:.1f} %. From easy to hard was last, {characters['naive']} %",
         f"after {nine['steps']} steps",
+        f"the twelve after {min(steps):,} to {max(steps):,} of 4,000 steps, nine digits after {nine['steps']} of "
+        f"6000, memory after {min(short)} to {max(short)} of 2000",
         f"{nine['test']['teacher']:.0f} % of the characters at nine digits",
     ]
     assert [sentence for sentence in said if sentence not in text] == []
