@@ -21,7 +21,6 @@ import argparse
 import json
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,12 +29,13 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from rnnlit import nn
+from rnnlit.pages import records
 from rnnlit.tasks.data import japanese_vowels, standardise
 from rnnlit.tools.machine import describe
 
 SIZES = [64, 128, 256]
 TURN, BATCH = 20, 64
-RESULTS = Path(__file__).parent / "results" / "lengths_script.json"
+RESULTS = records.HERE / "lengths_script.json"
 
 
 class Classifier(torch.nn.Module):

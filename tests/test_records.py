@@ -467,6 +467,17 @@ def test_what_the_page_on_moving_says_of_packing():
     assert max(times[0.1]) < 1
 
 
+def test_a_whole_script_has_the_same_losses_both_ways():
+    """The ratio lies between its quartiles and agrees with the seconds."""
+    rows = record("lengths_script")["rows"]
+    assert [row["hidden"] for row in rows] == [64, 128, 256]
+    for row in rows:
+        low, high = row["quartiles"]
+        assert low < row["ratio"] < high
+        assert abs(row["seconds"]["packed"] / row["seconds"]["ours"] / row["ratio"] - 1) < 0.05
+        assert row["loss"]["ours"] == row["loss"]["packed"]
+
+
 def test_prose_of_the_speed_page_agrees_with_the_gpus_record():
     rows = {row["variant"]: row["against"] for row in record("nn_gpu")["rows"]
             if (row["dtype"], row["pass"]) == ("float32", "forward and backward")}  # fmt: skip
