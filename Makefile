@@ -6,7 +6,7 @@ GROUND := _build/.ground
 # A clone that was moved: its environment points to where it was, so it is made anew.
 MOVED := $(shell [ ! -f $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || { rm -f $(STAMP) && touch .venv.unfinished; })
 
-.PHONY: help book site live pdf site-zip test status interop gpu notebooks lint wheel lab constraints lock speed clean distclean
+.PHONY: help book site live pdf site-zip test status interop gpu notebooks zips lint wheel lab constraints lock speed clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ speed: $(STAMP) ## measure the layers on this machine for the page on speed (abo
 	@$(PY) benchmarks/loops.py
 	@$(PY) benchmarks/lengths.py
 	@$(PY) benchmarks/speed_parts.py
+
+zips: $(STAMP) ## write the notebooks as they read outside the site into two zips, in _build/html/downloads
+	@$(PY) scripts/plain_notebooks.py
 
 lint: $(STAMP) ## ruff on code and notebooks, its format on code, mypy on the package
 	@$(PY) -m ruff check .

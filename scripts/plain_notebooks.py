@@ -34,7 +34,7 @@ sys.path.append(str(ROOT))
 from scripts import run_notebooks  # noqa: E402
 
 ZIP, BLANK_ZIP = "rnn-book-notebooks.zip", "rnn-book-notebooks-blank.zip"
-DOWNLOADS = Path("_build/html/downloads")
+FOLDER = "downloads"  # of the site
 
 OPENING = re.compile(
     r"[ \t]*(?P<fence>`{3,}|:{3,}|~{3,})(?:\{(?P<name>[\w:-]+)\})?[ \t]*(?P<argument>.*?)[ \t]*$"
@@ -47,12 +47,12 @@ DISPLAY = re.compile(r"^[ \t]*\$\$(?P<math>.*?)\$\$[ \t]*(?:\((?P<label>[\w:.-]+
 PLACE = re.compile(r"^\((?P<label>[\w:.-]+)\)=[ \t]*\n(?:#+ (?P<heading>.+))?", re.M)
 HEADING = re.compile(r"^#{1,6} (.+?)[ \t]*$", re.M)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FIGURES = {"figure-md": "", "play": "play-"}  # directive: what its label begins with
 FOLDS = {  # tag: what is folded of a cell
     "remove-input": ("source_hidden",),
     "hide-input": ("source_hidden",),
     "hide-output": ("outputs_hidden",),
     "hide-cell": ("source_hidden", "outputs_hidden"),
-    "solution": ("source_hidden", "outputs_hidden"),
 }
 ACCENTS = {
     **{"'": "\u0301", "`": "\u0300", '"': "\u0308", "^": "\u0302", "~": "\u0303", "=": "\u0304"},
@@ -211,8 +211,8 @@ def read_book(root: Path = ROOT) -> Book:
         headings: dict[str, str] = {}
         for text in cells:
             for block in walk(text):
-                if block.kind == "figure-md":
-                    number(block.argument.split()[0], "Fig. {}", prefix, name)
+                if block.kind in FIGURES:
+                    number(figure_label(block), "Fig. {}", prefix, name)
                 elif block.kind == "exercise":
                     label = block.options["label"]
                     number(label, "Exercise {}", prefix, name)
@@ -229,6 +229,11 @@ def read_book(root: Path = ROOT) -> Book:
     works = bibliography((root / "book" / "references.bib").read_text(encoding="utf-8"))
     repository = config["repository"]
     return Book(config["title"], repository["url"], repository["branch"], pages, numbers, works)
+
+
+def figure_label(block: Block) -> str:
+    """The label of a figure."""
+    return FIGURES[block.kind] + block.argument.split()[0]
 
 
 def exercise_heading(number: str, title: str) -> str:
@@ -270,7 +275,7 @@ class Writer:
         if here or (self.together and there.notebook):
             path = "" if here else posixpath.relpath(f"{page}.ipynb", posixpath.dirname(self.name))
             heading = re.sub(r"[*`]", "", known).replace(" ", "-")
-            return path + (f"#{quote(heading, safe='~!$&+,;=:@/?-·()')}" if heading else "")
+            return path + (f"#{quote(heading, safe='~!$&+,;=:@/?-·')}" if heading else "")
         return f"{self.book.site}{page}.html" + (f"#{anchor}" if anchor else "")
 
     def linked(self, words: str, page: str, anchor: str = "") -> str:
@@ -348,10 +353,12 @@ class Writer:
         if block.kind == "code":
             return block.text
         body = self.blocks(block.text)
-        if block.kind == "figure-md":
+        if block.kind in FIGURES:
             picture, _, caption = body.partition("\n\n")
-            number = self.book.numbers[block.argument.split()[0]][0]
-            return f"{picture}\n\n**{number.rstrip('.')}.** {caption.strip()}"
+            label = figure_label(block)
+            played = f" (To play with it, see [the page]({self.book.site}{self.name}.html#{label}).)"
+            number, after = self.book.numbers[label][0], played if block.kind == "play" else ""
+            return f"{picture}\n\n**{number}.** {caption.strip()}{after}"
         if block.kind == "exercise":
             heading = exercise_heading(self.book.numbers[block.options["label"]][0], block.argument)
             return f"#### {heading}\n\n{body}"
@@ -432,7 +439,8 @@ class Writer:
     def code(self, cell: dict[str, Any]) -> dict[str, Any]:
         """A cell of code: what is folded on the site is folded in Jupyter, but for results to come."""
         tags = cell["metadata"].get("tags", [])
-        folds = {fold: True for tag in tags for fold in FOLDS.get(tag, ())}
+        hidden = ["hide-cell"] if self.solution else tags
+        folds = {fold: True for tag in hidden for fold in FOLDS.get(tag, ())}
         metadata: dict[str, Any] = {"tags": tags} if tags else {}
         if self.blank:
             folds.pop("outputs_hidden", None)
@@ -550,7 +558,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / DOWNLOADS, help="where the zips go")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=ROOT / "_build" / "html" / FOLDER, help="where the zips go"
+    )
     parser.add_argument("--in-place", action="store_true", help="rewrite the notebooks of book/ instead")
     options = parser.parse_args(arguments)
     if options.in_place:

@@ -1,11 +1,15 @@
 """Set-up, pins, commands and metadata: what a machine can hold about the house around the book."""
 
+import ast
+import json
 import os
 import re
 import shutil
 import signal
 import stat
+import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -135,10 +139,63 @@ def test_binder_takes_the_same_versions_and_the_cpu_build_of_torch():
     assert len(rest) == len(binder)
     assert binder.pop("torch") == ours["torch"] + "+cpu"
     assert binder == {name: ours[name] for name in binder}
-    assert {"numpy", "matplotlib"} <= set(binder)
     assert read(".binder/runtime.txt").strip() == "python-3.11"
-    assert "-e ." in read(".binder/postBuild")
+
+
+def test_binder_reads_its_own_folder_and_none_beside_it():
+    """repo2docker reads one folder, binder/, else .binder/, else the top; an environment.yml in it
+    would stand in for requirements.txt. It copies the repository and runs postBuild in it."""
+    assert not (ROOT / "binder").exists()
+    assert {path.name for path in (ROOT / ".binder").iterdir()} == {
+        "requirements.txt",
+        "runtime.txt",
+        "postBuild",
+    }
     assert os.access(ROOT / ".binder/postBuild", os.X_OK)
+    first, *commands = [line.partition("#")[0].split() for line in read(".binder/postBuild").splitlines()]
+    assert first == [] and commands[0] == ["set", "-euo", "pipefail"]
+    assert ["pip", "install", "--no-cache-dir", "--no-deps", "-e", "."] in commands
+    scripts = [word for command in commands for word in command if word.endswith(".py")]
+    assert scripts == ["scripts/plain_notebooks.py"] and (ROOT / scripts[0]).is_file()
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file imports, at its top or inside functions; of a notebook, in its cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = ["".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+        text = re.sub(r"^([ \t]*)[%!].*$", r"\1pass", "\n".join(cells), flags=re.M)
+    nodes = list(ast.walk(ast.parse(text)))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"rnnlit", "scripts"}
+
+
+# The package does without these, or says what it needs them for; no page uses them.
+ELSEWHERE = {"keras", "tensorflow", "flax", "jax", "onnx", "onnxruntime", "threadpoolctl", "triton"}
+
+
+def test_binder_has_all_that_the_pages_import():
+    files = [*(ROOT / "book").rglob("*.ipynb"), *(ROOT / "rnnlit").rglob("*.py")]
+    files += [ROOT / "scripts/plain_notebooks.py", ROOT / "scripts/run_notebooks.py"]
+    wanted = (
+        set().union(*(imported(path) for path in files if ".ipynb_checkpoints" not in path.parts)) - ELSEWHERE
+    )
+    assert {"torch", "matplotlib", "sacrebleu", "yaml"} <= wanted
+    extras = [
+        *PROJECT["optional-dependencies"]["practice"],
+        *PROJECT["optional-dependencies"]["notebooks"][1:],
+    ]
+    assert {re.match(r"[\w-]+", line)[0] for line in extras} <= set(pins(".binder/requirements.txt"))
+    there, waiting = set(), list(pins(".binder/requirements.txt"))
+    while waiting:  # what these need in turn, as it is installed here
+        name = waiting.pop()
+        if name not in there:
+            there.add(name)
+            needs = metadata.requires(name) or []
+            waiting += [canonical(re.match(r"[\w.-]+", need)[0]) for need in needs if ";" not in need]
+    owners = metadata.packages_distributions()
+    assert [name for name in wanted if not {canonical(one) for one in owners.get(name, [name])} & there] == []
 
 
 # ---------------------------------------------------------------- Makefile and CI

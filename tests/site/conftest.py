@@ -19,6 +19,7 @@ def sources() -> Iterator[Path]:
     """Yield every file that the site is made from."""
     yield ROOT / "_config.yml"
     yield ROOT / "_toc.yml"
+    yield ROOT / "scripts" / "plain_notebooks.py"
     for folder in ("book", "rnnlit"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(path.parts):
