@@ -465,9 +465,18 @@ def lines(text: str) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-def data_address(picture: Path) -> str:
+def drawing(path: Path) -> bytes:
+    """A drawing in its natural size; on the site it takes the width that there is."""
+    text = path.read_text(encoding="utf-8")
+    box = re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', text)
+    if box:
+        text = text.replace('width="100%"', f'width="{box[1]}" height="{box[2]}"', 1)
+    return text.encode()
+
+
+def data_address(path: Path) -> str:
     """A drawing as an address that holds it."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing(path)).decode()}"
 
 
 def plain(page: Notebook, name: str, book: Book, *, together: bool, blank: bool = False) -> Notebook:
@@ -516,7 +525,7 @@ def archive(book: Book, pages: dict[str, Notebook], *, blank: bool) -> bytes:
                 for target in LINK.findall("".join(cell["source"])):
                     file = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
                     if target.endswith(".svg") and (ROOT / file).is_file():
-                        files[file] = (ROOT / file).read_bytes()
+                        files[file] = drawing(ROOT / file)
     order = [f"{path.removeprefix('book/')}.ipynb: {book.pages[path].title}" for path in pages]
     form = ", blank: without results, and without the solutions of exercises" if blank else ""
     words = {"package": run_notebooks.package(book.repository), "order": "\n".join(order)}

@@ -394,10 +394,21 @@ def checks_of_links(text):
 
 
 def test_a_notebook_alone_names_nothing_beside_itself(forms):
-    for (_, together, _), page in forms.items():
-        if not together:
-            links = checks_of_links("\n".join(markdown(page)))
-            assert [link for link in links if not link.startswith(("#", "data:image/svg+xml;base64,"))] == []
+    alone = ["\n".join(markdown(page)) for (_, together, _), page in forms.items() if not together]
+    links = [link for text in alone for link in checks_of_links(text)]
+    drawings = [link for link in links if link.startswith("data:image/svg+xml;base64,")]
+    assert len(drawings) > 60 and len({link for link in links if link.startswith("#")}) > 10
+    assert [link for link in links if link not in drawings and not link.startswith("#")] == []
+
+
+def test_drawings_have_their_natural_size(zips):
+    drawings = {name: data.decode() for name, data in zips[False].items() if name.endswith(".svg")}
+    assert len(drawings) > 30
+    sizes = {
+        name: re.match(r'<svg [^>]*viewBox="0 0 (\d+) (\d+)" width="\1" height="\2"', d)
+        for name, d in drawings.items()
+    }
+    assert [name for name, size in sizes.items() if not size] == []
 
 
 def test_numbers_are_counted_as_the_labels_are():
