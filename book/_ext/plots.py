@@ -34,7 +34,7 @@ DARK = {"#0072b2": "#56b4e9", "#d55e00": "#f0883e", "#009e73": "#2ebd8f", "#a647
 
 MAPS = re.compile(r"\b(?:imshow|matshow|pcolor|pcolormesh|contourf)\(")
 SMALLEST = 24  # pixels of the picture: a rectangle that keeps its colours is at least so wide and so high
-TICK = 8  # pixels that a mark of an axis may be thick
+LINE = 40  # pixels that a line of letters may be high
 
 
 class Box(NamedTuple):
@@ -97,7 +97,8 @@ def runs(row: np.ndarray) -> Iterator[tuple[int, int]]:
 def maps(pixels: np.ndarray) -> list[Box]:
     """Return the rectangles without a white pixel; pixels: (height, width, 3), from 0 to 255.
 
-    A mark of the axis makes the stretches of its rows longer, and so cuts a rectangle; both parts are joined.
+    A mark of the axis makes the stretches of its rows longer, and white letters make them shorter. Both cut a
+    rectangle in two, so parts that are near each other are joined.
     """
     drawn = (pixels < 255).any(axis=2)
     open_, found = {}, []
@@ -109,7 +110,7 @@ def maps(pixels: np.ndarray) -> list[Box]:
     joined: list[Box] = []
     for box in sorted(found, key=lambda box: (box.left, box.right, box.top)):
         last = joined[-1] if joined else None
-        if last and (last.left, last.right) == (box.left, box.right) and box.top - last.bottom <= TICK:
+        if last and (last.left, last.right) == (box.left, box.right) and box.top - last.bottom <= LINE:
             joined[-1] = last._replace(bottom=box.bottom)
         else:
             joined.append(box)

@@ -141,6 +141,7 @@ def test_a_map_keeps_its_colours_and_a_line_does_not(plots: ModuleType, ticks: b
     top.imshow(np.arange(1, 7).reshape(2, 3) / 7, aspect="auto")
     top.grid(False)
     top.tick_params(left=ticks, bottom=ticks)
+    top.text(1, 0.5, "white", color="white")
     figures.line(bottom, [0, 1, 2], [0, 2, 1], "blue")
     bottom.axvspan(0.5, 1.5, color="#e4e6ea")
     drawn = io.BytesIO()
@@ -165,6 +166,7 @@ def test_a_map_keeps_its_colours_and_a_line_does_not(plots: ModuleType, ticks: b
 
 FILTERS = """() => [...document.querySelectorAll('.rl-plot > img')]
     .map(e => getComputedStyle(e).filter + !!document.querySelector('filter#rl-dark'))"""
+FILTERED = 'url("#rl-dark")true'
 WHOLE = """() => [...document.querySelectorAll('figure, .rl-plot, .rl-diagram, tr, div.math')]
     .filter(e => getComputedStyle(e).breakInside !== 'avoid').length"""
 NAVIGATION = """() => [...document.querySelectorAll('nav, header.bd-header, .bd-header-article, .bd-sidebar,'
@@ -173,38 +175,44 @@ NAVIGATION = """() => [...document.querySelectorAll('nav, header.bd-header, .bd-
     .map(e => e.tagName + '.' + e.className)"""
 
 
-def test_no_chapter_is_cut_on_a_phone_nor_on_paper(window, site: Path, address: str) -> None:
-    """One pass: at 390 pixels, in the dark, and as it is printed."""
+def not_whole(page) -> tuple[int, dict[str, object]]:
+    """Return how many plots an open page has, and what is wrong: at 390 pixels, in the dark, on paper."""
+    screens.lay_out(page)
+    cut, boxes = page.evaluate(screens.CUT), page.evaluate(screens.BOXES)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_selector("html[data-theme=dark]", state="attached")
+    filters = page.evaluate(FILTERS)
+    page.emulate_media(media="print")
+    page.set_viewport_size(screens.SHEET)
+    page.wait_for_selector("html[data-theme=light]", state="attached")
+    lost = page.evaluate(screens.LOST)
+    found = {
+        "plots cut": cut["plots"][0],
+        "numbers cut without a hint": cut["numbers"][0],
+        "scrolls without a shadow": boxes["unhinted"],
+        "scrolls without a name or out of the keyboard's reach": boxes["unreached"],
+        "white in the dark": cut["plots"][1] - filters.count(FILTERED),
+        "cut on paper": lost["code"][0] + lost["others"][0],
+        "dark on paper": page.evaluate(FILTERS).count(FILTERED),
+        "may break on paper": page.evaluate(WHOLE),
+        "navigation on paper": page.evaluate(NAVIGATION),
+    }
+    page.emulate_media(color_scheme="light", media="screen")
+    page.set_viewport_size(PHONE)
+    return cut["plots"][1], {what: value for what, value in found.items() if value}
+
+
+def test_no_page_is_cut_on_a_phone_nor_on_paper(window, site: Path, address: str) -> None:
+    """All pages of the book, and some of the reference's, which are alike."""
     visited = Visit(window(PHONE).new_page(), address)
-    page, wrong, plots = visited.page, {}, 0
-    pages = all_pages(site)
-    for path in [*filter(is_chapter, pages), *[path for path in pages if not is_chapter(path)][::40]]:
-        page.emulate_media(color_scheme="light", media="screen")
-        page.set_viewport_size(PHONE)
+    pages, wrong, plots = all_pages(site), {}, 0
+    others = [path for path in pages if not is_chapter(path)]
+    for path in [*filter(is_chapter, pages), *others[::40]]:
         visited.open(path)
-        screens.lay_out(page)
-        cut, boxes = page.evaluate(screens.CUT), page.evaluate(screens.BOXES)
-        page.emulate_media(color_scheme="dark")
-        page.wait_for_selector("html[data-theme=dark]", state="attached")
-        filters = page.evaluate(FILTERS)
-        page.emulate_media(media="print")
-        page.set_viewport_size(screens.SHEET)
-        page.wait_for_selector("html[data-theme=light]", state="attached")
-        lost = page.evaluate(screens.LOST)
-        plots += cut["plots"][1]
-        found = {
-            "plots cut": cut["plots"][0],
-            "numbers cut without a hint": cut["numbers"][0],
-            "scrolls without a shadow": boxes["unhinted"],
-            "scrolls without a name or out of the keyboard's reach": boxes["unreached"],
-            "white plots": sum(f != 'url("#rl-dark")true' for f in filters) + cut["plots"][1] - len(filters),
-            "cut on paper": lost["code"][0] + lost["others"][0],
-            "dark on paper": page.evaluate(FILTERS).count('url("#rl-dark")true'),
-            "may break on paper": page.evaluate(WHOLE),
-            "navigation on paper": page.evaluate(NAVIGATION),
-        }
-        if any(found.values()):
-            wrong[path] = {what: value for what, value in found.items() if value}
+        drawn, found = not_whole(visited.page)
+        plots += drawn
+        if found:
+            wrong[path] = found
     assert plots > 50
     assert wrong == {}
 
@@ -256,11 +264,11 @@ def test_a_plot_opens_large_and_escape_closes_it(visit, size: dict[str, int]) ->
         page.wait_for_selector("dialog[open]")
         box.evaluate("box => new Promise(done => box.scrollLeft ? done(1) : box.onscroll = () => done(1))")
     page.keyboard.press("Escape")
-    page.wait_for_selector("dialog", state="detached")
+    page.wait_for_selector("dialog.rl-large", state="detached")
     assert plot.evaluate("plot => plot === document.activeElement")
     plot.click()
     page.get_by_role("button", name="Close").click()
-    page.wait_for_selector("dialog", state="detached")
+    page.wait_for_selector("dialog.rl-large", state="detached")
     assert opened.complaints == []
 
 
