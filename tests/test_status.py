@@ -104,7 +104,9 @@ def test_each_file_of_tests_is_of_one_kind():
 
 @pytest.fixture
 def record():
-    """The record in the repository."""
+    """The record in the repository; a first run of all tests has to do without one."""
+    if not status.RECORD.is_file():
+        pytest.skip("no full run is on record: make test, then make status")
     return json.loads(status.RECORD.read_text(encoding="utf-8"))
 
 
@@ -220,7 +222,7 @@ def test_tables_say_what_the_record_says(extension):
     lines = extension.run_table(run)
     assert lines[0].startswith("On 2026-11-28, in 2 minutes, by `make it`, with CPython 3.11.7, numpy 2.4.6;")
     assert lines[-3:] == ["| a kind | 1,234 | 5 |", "| another | 6 | 0 |", "| **all** | **1,240** | **5** |"]
-    assert extension.numbers_of(run)["tests"] == "1,245"
+    assert extension.passed(run) == 1245
     *_, lstm, notation = extension.page_table(run, {"book/lstm": "LSTM", "book/notation": "Notation"})
     assert lstm.startswith("| [LSTM](/book/lstm) | ") and lstm.endswith(" | 12 s |")
     assert notation.endswith(" | – | – |")

@@ -2,7 +2,6 @@
 
 - {count}`cells` is a number that `counted` finds in the repository when the page is read. The page is read
   anew when one of its counts has changed.
-- {run}`tests` is a number of the last full run: of all tests, of those that were skipped, or its date.
 - `{status}` is what that run left on record; `make status` writes it, book/data/status.json. Without it the
   page says so.
 - `{page-times}` is a table of what each of its pages needs; a line of it is `book/rnn: its title`.
@@ -36,16 +35,6 @@ def record() -> dict[str, Any]:
 def passed(run: dict[str, Any], outcome: str = "") -> int:
     """Return how many tests a run had, or how many of them with an outcome."""
     return sum(n for found in run["tests"].values() for name, n in found.items() if outcome in ("", name))
-
-
-def numbers_of(run: dict[str, Any]) -> dict[str, str]:
-    """Return what {run}`name` stands for."""
-    return {
-        "tests": f"{passed(run):,}",
-        "skipped": f"{passed(run, 'skipped'):,}",
-        "date": run["machine"]["date"],
-        "minutes": f"{run['seconds'] / 60:.0f}",
-    }
 
 
 def clock(seconds: float) -> str:
@@ -95,17 +84,6 @@ class Count(SphinxRole):
         return [nodes.Text(number)], []
 
 
-class Run(SphinxRole):
-    """A number of the last full run."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        found = record()
-        numbers = numbers_of(found) if found else {}
-        if found and self.text not in numbers:
-            logger.warning("no run tells %r", self.text, location=self.get_location(), type="checked_page")
-        return [nodes.Text(numbers.get(self.text, "?"))], []
-
-
 class Table(SphinxDirective):
     """What is written as Markdown and depends on the record."""
 
@@ -149,7 +127,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the roles, the directive, and which page holds them."""
     app.add_config_value("checked_page", "book/checked", "env", types=[str])
     app.add_role("count", Count())
-    app.add_role("run", Run())
     app.add_directive("status", Status)
     app.add_directive("page-times", PageTimes)
     app.connect("env-get-outdated", changed)

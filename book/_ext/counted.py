@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
-DEFINED = re.compile(r"^(?:    )?(?:async )?def |^class ", re.MULTILINE)
+DEFINED = re.compile(r"^def |^    def (?=test_)|^class ", re.MULTILINE)
 NUMERICALLY = re.compile(r"\b(?:central_differences|gradcheck|gradgradcheck|check_gradients)\b")
 RECORDS = ("benchmarks", "rnnlit")  # where records stand
 
