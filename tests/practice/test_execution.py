@@ -345,8 +345,8 @@ def test_the_page_says_what_the_record_holds():
         f"{answers['baseline'][0]:.0f} % of the easiest answers; the mix gave {characters['mix']} % and "
         f"{answers['mix'][0]:.1f} %. From easy to hard was last, {characters['naive']} %",
         f"after {nine['steps']} steps",
-        f"the twelve after {min(steps):,} to {max(steps):,} of 4,000 steps, nine digits after {nine['steps']} of "
-        f"6000, memory after {min(short)} to {max(short)} of 2000",
+        f"the twelve after {min(steps):,} to {max(steps):,} of 4,000 steps, nine digits after "
+        f"{nine['steps']} of 6000, memory after {min(short)} to {max(short)} of 2000",
         f"{nine['test']['teacher']:.0f} % of the characters at nine digits",
     ]
     assert [sentence for sentence in said if sentence not in text] == []
