@@ -26,6 +26,7 @@ from tests.site.test_browser import DESKTOP, PHONE, address, browser, visit, win
 EXTENSIONS = ROOT / "book" / "_ext"
 HEAVIEST = 400_000  # bytes of a page and all that it loads at once, compressed where a server compresses
 ELEMENTS = 12_000
+STEADY = 0.01  # cumulative layout shift; 0.1 is what the Web Vitals call good
 
 
 @pytest.fixture
@@ -231,6 +232,17 @@ def test_inline_scripts_leave_the_page(extension: ModuleType, tmp_path: Path) ->
 
 
 @of("light_pages")
+def test_a_page_names_the_fonts_that_it_needs(extension: ModuleType) -> None:
+    both = extension.with_fonts_named('<html lang="en"><p>words, <em>stressed</em></p></html>')
+    assert both.startswith(
+        '<html data-fonts="source-serif-4-latin-wght-normal.woff2 source-serif-4-latin-wght-'
+    )
+    assert extension.with_fonts_named(both) == both
+    assert "italic" not in extension.with_fonts_named("<html><p>words</p></html>")
+    assert all((ROOT / "book" / "_static" / "fonts" / name).is_file() for name in extension.FONTS)
+
+
+@of("light_pages")
 @pytest.mark.parametrize(
     "bad", ['<p onload="f()">', "<a href='javascript:f()'>", "<img alt='' onerror='f()'>"]
 )
@@ -399,3 +411,41 @@ def test_a_link_to_a_far_section_leads_there(visit, size: dict[str, int]) -> Non
     opened.page.wait_for_load_state("networkidle")
     top = opened.page.evaluate("id => document.getElementById(id).getBoundingClientRect().top", far)
     assert -1 <= top < 200
+
+
+SHIFTS = """() => new Promise(done => {
+    let sum = 0;
+    const add = list => list.forEach(entry => { sum += entry.value; });
+    const observer = new PerformanceObserver(list => add(list.getEntries()));
+    observer.observe({type: 'layout-shift', buffered: true});
+    const end = () => { add(observer.takeRecords()); done(sum); };
+    const frames = n => n ? requestAnimationFrame(() => frames(n - 1)) : end();
+    frames(5);
+})"""
+SERIFS = """() => [...document.fonts].filter(f => f.family.includes('Source Serif') && f.status === 'loaded')
+    .map(font => font.style).sort()"""
+
+
+@pytest.mark.parametrize("name", ["intro", "lstm"])
+def test_no_line_moves_when_the_font_comes_at_once_or_late(window, address: str, name: str) -> None:
+    page = window(PHONE).new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "source-serif" in request.url else None)
+    page.goto(f"{address}book/{name}.html", wait_until="load")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    assert page.evaluate(SERIFS) == ["italic", "normal"]
+    assert len(asked) == len(set(asked)) == 2  # what is asked for early is what is used
+    assert page.evaluate(SHIFTS) < STEADY
+
+    late = window(PHONE).new_page()
+    waiting: list = []
+    late.route("**/fonts/source-serif*", lambda route: waiting.append(route))
+    late.goto(f"{address}book/{name}.html", wait_until="domcontentloaded")
+    late.wait_for_selector(".bd-article p")
+    late.evaluate(SHIFTS)  # some frames are painted, with the reader's own font
+    assert len(waiting) == 2
+    for route in waiting:
+        route.continue_()
+    late.wait_for_load_state("load")
+    late.evaluate("document.fonts.ready.then(() => true)")
+    assert late.evaluate(SHIFTS) < STEADY
