@@ -19,7 +19,7 @@ book: site ## set up, build the site and serve it on 127.0.0.1 (PORT= chooses th
 site: $(STAMP) $(GROUND) ## set up and build the site into _build/html, warnings as errors
 	@scripts/build_site.sh
 
-live: $(STAMP) ## fetch the Python that runs in the pages, once (100 MB, 27 kept); the next build puts it in
+live: $(STAMP) ## fetch the Python that runs in the pages and JupyterLite, once (120 MB, 51 kept)
 	@$(PY) scripts/pyodide.py
 
 pdf: site ## print the whole book as one PDF, which the front page then offers (needs Chromium)

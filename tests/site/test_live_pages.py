@@ -1,6 +1,8 @@
 """The extension that puts the bar on a page: what needs torch is read off its imports, what lacks is said."""
 
 import io
+import json
+import re
 import sys
 import zipfile
 from importlib import import_module
@@ -32,6 +34,10 @@ def extension(monkeypatch):
         ("rnnlit.tasks.reader_torch", True),
         ("rnnlit.tools.interop", False),  # imports torch where it is asked for
         ("numpy", False),
+        ("rnnlit.practice", False),
+        ("rnnlit.practice.counts", True),  # from rnnlit.practice.counting, when it is asked for
+        ("rnnlit.practice.records", False),
+        ("rnnlit.practice.nothing", False),
     ],
 )
 def test_modules_that_import_torch(extension, module, needs):
@@ -51,6 +57,7 @@ def test_cells_that_need_torch(extension):
         "def f():\n    return layer",
     ]
     assert extension.torch_cells(cells) == [2, 3, 6, 8]
+    assert extension.torch_cells(["from rnnlit.practice import records", "records.beside()", "1"]) == [1]
 
 
 def test_a_page_that_can_run_has_a_bar_for_the_script(extension):
@@ -75,6 +82,57 @@ def test_a_page_of_torch_leads_elsewhere(extension):
     markup = extension.bar(["import torch", "torch.ones(3)", "torch.ones(4)"], "book", "../", LINKS, 29)
     assert "computes with PyTorch" in markup and "Colab</a>" in markup
     assert "data-worker" not in markup and "hidden" not in markup
+
+
+@pytest.mark.parametrize(
+    ("run", "slow", "said"),
+    [
+        (9.9, {}, ""),
+        (14.0, {"3": 9.0}, " All cells take about 10 s."),
+        (47.2, {"3": 31.0, "9": 12.0}, " All cells take about 50 s, cell 3 alone 30 s, cell 9 alone 10 s."),
+        (134.0, {"4": 100.0}, " All cells take about 2 minutes, cell 4 alone 2 minutes."),
+    ],
+)
+def test_the_bar_says_how_long_the_cells_take(extension, monkeypatch, tmp_path, run, slow, said):
+    record = tmp_path / "times.json"
+    record.write_text(json.dumps({"pages": {"lstm": {"run": run, "slow": slow}}}))
+    monkeypatch.setattr(extension, "TIMES", record)
+    assert extension.times_said("lstm") == said
+    assert extension.times_said("another") == ""
+    markup = extension.bar(["import numpy as np"], "book", "../", LINKS, 29, extension.times_said("lstm"))
+    assert f"29 MB to load, once.{said} You can change" in markup
+
+
+def test_every_page_that_can_run_has_its_time(extension):
+    pages = json.loads(extension.TIMES.read_text(encoding="utf-8"))["pages"]
+    can = {
+        path.relative_to(ROOT / "book").with_suffix("").as_posix(): extension.torch_cells(sources)
+        for path in (ROOT / "book").rglob("*.ipynb")
+        if (sources := extension.code_cells(path)) and 2 * len(extension.torch_cells(sources)) <= len(sources)
+    }
+    assert set(pages) == set(can), "run benchmarks/live_pages.py"
+    for name, places in can.items():
+        assert "cells ran in" in pages[name]["said"], name
+        assert pages[name]["torch"] == [place + 1 for place in places], name
+
+
+def test_a_page_of_torch_leads_to_its_notebook_on_binder_and_colab(extension, site):
+    checked = 0
+    for path in (ROOT / "book").rglob("*.ipynb"):
+        sources = extension.code_cells(path)
+        if not sources or 2 * len(extension.torch_cells(sources)) <= len(sources):
+            continue
+        name = path.relative_to(ROOT).with_suffix("").as_posix()
+        page = (site / f"{name}.html").read_text(encoding="utf-8")
+        note = re.search(r'<div class="rl-live"><p>(.*?)</p>', page)[1]
+        assert note.startswith("This page computes with PyTorch")
+        links = dict(re.findall(r'<a href="([^"]+)">(\w+)</a>', note))
+        binder, colab = (url for url in links if links[url] in ("Binder", "Colab"))
+        assert binder.startswith("https://mybinder.org/v2/gh/") and binder.endswith(f"{name}.ipynb")
+        assert colab.startswith("https://colab.research.google.com/github/")
+        assert colab.endswith(f"/blob/main/{name}.ipynb")
+        checked += 1
+    assert checked >= 3
 
 
 def test_without_the_files_the_bar_says_so(extension, monkeypatch, tmp_path):

@@ -27,6 +27,7 @@ const start = async ({ python: from, packages, folder }) => {
   })]);
   postMessage({ kind: "stage", text: "Loading the book’s package" });
   python.unpackArchive(await book, "zip", { extractDir: TOP });
+  python.FS.mkdirTree(TOP + folder); // the archive has no folder that no file is in
   python.FS.chdir(TOP + folder);
   python.runPython(`
 import logging, sys
@@ -36,7 +37,6 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)  # the first figure list
   const emit = (output) => postMessage({ kind: "output", output: output.toJs({ dict_converter: Object.fromEntries }) });
   const live = python.pyimport("rnnlit.pages.live");
   live.stand_in_for_ipython();
-  live.count_with_long_integers();
   page = live.Page(emit);
   postMessage({ kind: "ready" });
 };
@@ -63,6 +63,6 @@ onmessage = async ({ data }) => {
   try {
     await answers[data.kind](data);
   } catch (error) {
-    postMessage({ kind: "broken", text: String(error.message || error).trim().split("\n").pop() });
+    postMessage({ kind: "broken", text: String(error.message || error.name || error).trim().split("\n").pop() });
   }
 };
