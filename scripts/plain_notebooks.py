@@ -532,11 +532,11 @@ def archive(book: Book, pages: dict[str, Notebook], *, blank: bool) -> bytes:
     files["book/README.txt"] = README.format(title=book.title, form=form, site=book.site, **words).encode()
     top = (BLANK_ZIP if blank else ZIP).removesuffix(".zip")
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
         for name, data in sorted(files.items()):
             info = zipfile.ZipInfo(f"{top}/{name.removeprefix('book/')}", (1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
-            file.writestr(info, data, compresslevel=9)
+            made.writestr(info, data, compresslevel=9)
     return stream.getvalue()
 
 
