@@ -63,6 +63,11 @@ document.addEventListener("click", (event) => {
   box.append(large);
   dialog.append(close, box);
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
+  dialog.addEventListener("keydown", (pressed) => {
+    if (pressed.key !== "Escape") return;
+    pressed.stopPropagation(); // the theme would take the key for its search
+    dialog.close();
+  });
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
