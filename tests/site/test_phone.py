@@ -287,10 +287,15 @@ def test_without_scripts_a_plot_is_whole_and_leads_to_its_picture(browser, site:
 def test_a_wide_box_is_scrolled_by_the_keyboard(visit) -> None:
     page = visit("book/lstm.html", PHONE).page
     page.keyboard.press("Tab")
-    box = page.locator(".bd-article [role=group][aria-label='Code, scrolls sideways']").first
+    boxes = page.locator(".bd-article [role=group][aria-label='Code, scrolls sideways']")
+    box = boxes.filter(visible=True).first.element_handle()
     box.focus()
     page.keyboard.press("ArrowRight")
     box.evaluate("box => new Promise(done => box.scrollLeft ? done(1) : box.onscroll = () => done(1))")
     assert box.evaluate("box => box.scrollLeft") > 0
     page.set_viewport_size(DESKTOP)  # there is room now
-    page.wait_for_selector(".bd-article .cell_input pre:not([role])", state="attached")
+    assert box.evaluate(
+        """box => new Promise(done => {
+            const ask = () => box.hasAttribute('role') ? requestAnimationFrame(ask) : done(box.tabIndex < 0);
+            ask(); })"""
+    )
