@@ -152,6 +152,8 @@ LAYOUT = (
     (r'title="Toggle primary sidebar"', 'title="All pages"', False),
     (r'title="Toggle secondary sidebar"', 'title="On this page"', True),
     (r'\s*(<button [^>]*id="pst-back-to-top">.*?</button>)(.*)(?=\s*</main>)', r"\2\1", False),
+    # Its name is what stands on it: "Search", and the keys.
+    (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1", False),
     # It opens at a click alone, and the index is open anyway.
     (r'<img [^>]*class="toggler"[^>]*>', "", True),
 )
@@ -233,6 +235,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the steps; that on the layout stands between `offline_site` and `light_pages`."""
+    app.add_css_file("for_everyone.css", priority=850)  # after those that _config.yml names
     app.connect("html-page-context", mend_body, priority=990)
     app.connect("build-finished", finish, priority=910)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,15 +4,15 @@
                                                       --nodes prints each element that is found,
                                                       --whole asks for the contrast of each element by itself
 
-Each page is loaded once; its folds are opened. All rules but contrast run at both widths. Contrast is asked
-in both modes and at both widths, for one element of each *look*: its colours, sizes and grounds, its own and
-those of all that it stands in. Two elements of one look have one contrast, on whichever page they stand.
+Each page is loaded once, as a file; its folds are opened. All rules run at both widths. Contrast is asked in
+both modes at both widths, for one element of each *look*: its colours and grounds, its own and those of all
+that it stands in, and whether its letters are large. Two elements of one look have one contrast, on whichever
+page they stand.
 """
 
 import argparse
 import re
 import sys
-import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 CONTRAST = "color-contrast"
-MORE = ("target-size",)  # rules that axe has and runs only when asked
+# What the width or the mode changes. What a phone alone shows, such as its buttons, is the same on all pages.
+LAYOUT = (CONTRAST, "link-in-text-block", "scrollable-region-focusable", "target-size")
+MORE = ("label-content-name-mismatch", "target-size")  # rules that axe runs only when asked
 # Sections that are not laid out yet count as hidden, what moves is caught on its way; and of text on a
 # picture, such as the shadow at the edge of a box that scrolls, axe says nothing.
 STILL = """
@@ -51,7 +53,7 @@ LOOKS = """([known, whole]) => {
         }
         return memo.get(e);
     };
-    window.rlLooks = [];
+    for (const e of document.querySelectorAll("[data-rl-look]")) delete e.dataset.rlLook;
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const elements = [...document.querySelectorAll("input, select, textarea")];
     while (walker.nextNode())
@@ -59,22 +61,26 @@ LOOKS = """([known, whole]) => {
     for (const e of new Set(elements)) {
         if (!e.checkVisibility({ visibilityProperty: true }) || e.closest("svg, math")) continue;
         const s = getComputedStyle(e);
-        const own = [s.color, s.fontSize, s.fontWeight, s.textShadow, s.webkitTextStroke];
-        const look = [...own, around(e)].join("|");
+        const large = parseFloat(s.fontSize) >= (s.fontWeight >= 700 ? 18.66 : 24);
+        const look = [s.color, large, s.textShadow, s.webkitTextStroke, around(e)].join("|");
         if (!whole && seen.has(look)) continue;
         seen.add(look);
         found.push(look);
-        window.rlLooks.push(e);
+        e.dataset.rlLook = "";
     }
     return found;
 }"""
-RUN = """async ([rules, looks]) => {
-    const found = await axe.run(looks ? { include: window.rlLooks } : document, {
-        resultTypes: ["violations"],
-        ...(looks ? { runOnly: [rules.contrast] }
-                  : { rules: { [rules.contrast]: { enabled: false },
-                      ...Object.fromEntries(rules.more.map((name) => [name, { enabled: true }])) } }),
-    });
+# axe remembers of each box whether it scrolls, and forgets how far: contrast asks from the first pixel on,
+# the rule on boxes that scroll from the fourteenth. So that rule goes first.
+SETTINGS = """(contrast) => {
+    axe.configure({ rules: [{ id: contrast, selector: "[data-rl-look]" }] });
+    const first = "scrollable-region-focusable";
+    axe._audit.rules.sort((a, b) => (b.id === first) - (a.id === first));
+}"""
+RUN = """async ([rules, more]) => {
+    const asked = Object.fromEntries(more.map((id) => [id, { enabled: true }]));
+    const which = rules.length ? { runOnly: rules } : { rules: asked };
+    const found = await axe.run({ resultTypes: ["violations"], ...which });
     return found.violations.flatMap((rule) => rule.nodes.map((node) => ({
         rule: rule.id, element: node.html, at: node.target.flat().join(" "), why: node.failureSummary,
     })));
@@ -117,12 +123,6 @@ def script() -> str:
     return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
-def without_refresh(route: Any) -> None:
-    """Answer with a page that stays: the site's index leads on at once."""
-    text = re.sub(r"<meta http-equiv=.refresh[^>]*>", "", route.fetch().text())
-    route.fulfill(body=text, content_type="text/html; charset=utf-8")
-
-
 @dataclass
 class Asker:
     """Asks axe about pages in one window, and remembers the looks whose contrast it knows."""
@@ -141,36 +141,37 @@ class Asker:
         self.page.add_style_tag(content=STILL)
         self.page.evaluate(OPEN_FOLDS)
         self.page.evaluate(script())
+        self.page.evaluate(SETTINGS, CONTRAST)
 
-    def run(self, path: str, view: View, looks: bool) -> list[Fault]:
-        """Run the rules on the page as it is now: that of contrast on marked elements, or all others."""
-        found = self.page.evaluate(RUN, [{"contrast": CONTRAST, "more": MORE}, looks])
-        return [Fault(path=path, view=view, **one) for one in found]
-
-    def contrast(self, path: str, view: View) -> list[Fault]:
-        """Return what can't be read for want of contrast, as far as its look is new."""
+    def now(self, path: str, view: View, *rules: str) -> list[Fault]:
+        """Return the faults of the page as it is now, by some rules or by all; contrast of new looks."""
         known = self.known.setdefault(view.mode, set())
         looks = self.page.evaluate(LOOKS, [sorted(known), self.whole])
         known.update(looks)
-        return self.run(path, view, looks=True) if looks else []
+        if rules == (CONTRAST,) and not looks:
+            return []
+        return [Fault(path=path, view=view, **one) for one in self.page.evaluate(RUN, [rules, MORE])]
 
-    def now(self, path: str, view: View) -> list[Fault]:
-        """Return all faults of the page as it is now."""
-        return self.run(path, view, looks=False) + self.contrast(path, view)
+    def ask(self, site: Path, path: str, whole: bool = True) -> list[Fault]:
+        """Load a page of a site and return its faults in all views.
 
-    def ask(self, address: str, path: str) -> list[Fault]:
-        """Load a page and return its faults in all views."""
+        whole: with all rules on a phone, too; else with those of `LAYOUT`.
+        """
         found: list[Fault] = []
         self.show(VIEWS[0])
-        self.page.route(f"{address}index.html", without_refresh)
-        self.page.goto(address + path, wait_until="load")
+        if path == "index.html":  # which leads on at once
+            text = (site / path).read_text(encoding="utf-8")
+            self.page.set_content(re.sub(r"<meta http-equiv=.refresh[^>]*>", "", text))
+        else:
+            self.page.goto(f"{site.as_uri()}/{path}", wait_until="load")
         self.prepare()
         for view in VIEWS:
             self.show(view)
+            rules: tuple[str, ...] = (CONTRAST,)
             if view in WHOLE:
                 self.page.evaluate(LAID_OUT)
-                found += self.run(path, view, looks=False)
-            found += self.contrast(path, view)
+                rules = () if whole or view == WHOLE[0] else LAYOUT
+            found += self.now(path, view, *rules)
         return found
 
 
@@ -178,7 +179,6 @@ def main() -> None:
     """Ask about pages of the site, and print what is found."""
     from playwright.sync_api import sync_playwright
 
-    from scripts.serve import make_server
     from tests.site.conftest import SITE
     from tests.site.test_browser import QUIET, find_browser
 
@@ -194,18 +194,16 @@ def main() -> None:
         if "_static" not in path.parts
     ]
     found: list[Fault] = []
-    with make_server(chosen.site) as server, sync_playwright() as playwright:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(QUIET))
         asker = Asker(browser.new_page(), chosen.whole)
         for path in paths:
-            found += asker.ask(f"http://127.0.0.1:{server.server_port}/", path)
+            found += asker.ask(chosen.site.resolve(), path)
             if chosen.nodes:
                 for fault in found:
                     if fault.path == path:
                         print(fault, flush=True)
         browser.close()
-        server.shutdown()
     print(f"{len(paths)} pages, {len(found)} faults")
     for rule, nodes in Counter(fault.rule for fault in found).most_common():
         where = {fault.path for fault in found if fault.rule == rule}
