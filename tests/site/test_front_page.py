@@ -89,7 +89,7 @@ def test_pictures_move_nothing_when_they_are_drawn(visit) -> None:
 
 
 def test_the_citation_is_that_of_the_repository(visit) -> None:
-    text = visit(FRONT).page.locator(".rl-citation pre").inner_text()
+    text = visit(FRONT).page.locator(".rl-citation pre").text_content()
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     fields = dict(re.findall(r"^ +(\w+) *= \{(.*)\},$", text, flags=re.M))
     assert fields == {
@@ -271,9 +271,10 @@ def unpacked(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_zip_works_from_a_folder(visit, unpacked: Path) -> None:
     opened = visit("index.html", home=f"{unpacked.as_uri()}/")
     page = opened.page
-    page.wait_for_url("**/book/intro.html")
+    page.wait_for_url("**/book/intro.html", wait_until="load")
+    page.wait_for_selector("a.rl-start")
     assert page.evaluate("document.fonts.check('1em \"Source Serif 4\"')")
-    assert "copy for a folder" in page.locator(".rl-downloads").inner_text()
+    assert "copy for a folder" in page.locator(".rl-downloads").text_content()
     page.locator("a.rl-start").click()
     page.wait_for_selector(".katex-html")
     assert page.evaluate("getComputedStyle(document.querySelector('.katex')).fontFamily").startswith("KaTeX")
