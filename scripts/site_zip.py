@@ -20,7 +20,7 @@ from scripts import take_along  # noqa: E402
 
 NAME = "rnn-book-site.zip"
 TOP = "rnn-book-site"  # the one folder in the zip
-LEFT_OUT = ("downloads/", "_static/pyodide/", "lite/")
+LEFT_OUT = ("downloads/", "_static/pyodide/", "_static/lite/")
 FILES = {".buildinfo", ".site-stamp", ".nojekyll"}
 CANONICAL = re.compile(r'<link rel="canonical" href="([^"]+)"')
 LINK = re.compile(rf'(<a\b[^>]*\bhref=")((?:\.\./)*(?:{"|".join(map(re.escape, LEFT_OUT))})[^"]*)(")')

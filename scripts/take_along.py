@@ -35,13 +35,13 @@ OFFERS = (
         "rnn-book-notebooks.zip",
         "The notebooks, executed",
         "all chapters with what their cells print; they run beside the installed package",
-        "make notebooks-zip",
+        "make zips",
     ),
     Offer(
         "rnn-book-notebooks-blank.zip",
         "The notebooks, blank",
         "the same without outputs and solutions, for the exercises",
-        "make notebooks-zip",
+        "make zips",
     ),
     Offer(
         "rnn-book-site.zip",

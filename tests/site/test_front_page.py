@@ -207,11 +207,11 @@ def small_site(tmp_path: Path) -> Path:
     head = f'<link rel="canonical" href="{ADDRESS}{FRONT}">'
     (site / FRONT).write_text(f"{head}<p>{take_along.BEGIN}{take_along.END}</p>", encoding="utf-8")
     (site / "book/lstm.html").write_text(
-        '<a href="../lite/lab.html?path=a">Lab</a><a href="../downloads/x.pdf">x</a>'
+        '<a href="../_static/lite/lab.html?path=a">Lab</a><a href="../downloads/x.pdf">x</a>'
         '<a href="intro.html">in</a><b data-python="../_static/pyodide/"></b>',
         encoding="utf-8",
     )
-    for name in ("_static/pyodide/python.wasm", "lite/lab.html", ".site-stamp", "downloads/x.pdf"):
+    for name in ("_static/pyodide/python.wasm", "_static/lite/lab.html", ".site-stamp", "downloads/x.pdf"):
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_bytes(b"1")
     return site
@@ -244,7 +244,7 @@ def test_the_zip_leaves_out_what_needs_a_server_and_links_it_outside(small_site:
     with zipfile.ZipFile(out) as packed:
         assert packed.namelist() == [f"rnn-book-site/{name}" for name in (FRONT, "book/lstm.html")]
         front, lstm = (packed.read(name).decode() for name in packed.namelist())
-    assert f'<a href="{ADDRESS}lite/lab.html?path=a">' in lstm
+    assert f'<a href="{ADDRESS}_static/lite/lab.html?path=a">' in lstm
     assert f'<a href="{ADDRESS}downloads/x.pdf">' in lstm
     assert '<a href="intro.html">' in lstm and 'data-python="../_static/pyodide/"' in lstm
     assert "copy for a folder" in front and f'href="{ADDRESS}{FRONT}">{ADDRESS}<' in front
