@@ -7,9 +7,9 @@
     :::
 
 is a numbered figure with the label `play-lstm-cell`, and whole where no script runs. The page also loads
-`_static/play/play.css`, what the figures share (`play.js`) and `lstm-cell.js`; no other page does. If there
-is a file `book/data/play/lstm-cell.json`, it stands in the figure, as `<script type="application/json">`: a
-script may not fetch it from a page that was opened as a file.
+`_static/play/play.css` and `play.js`, which no other page does, and `lstm-cell.js` when the figure comes near
+the window. If there is a file `book/data/play/lstm-cell.json`, it stands in the figure, as
+`<script type="application/json">`: a script may not fetch it from a page that was opened as a file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Play(FigureMarkdown):
         made = super().run()
         for figure in made:
             if isinstance(figure, nodes.figure):
-                figure["play"] = name
+                figure["play"] = name  # for `load`
                 figure["classes"].append("rl-play")
                 data = DATA / f"{name}.json"
                 self.env.note_dependency(str(data))
@@ -60,13 +60,10 @@ class Play(FigureMarkdown):
 
 
 def load(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Have a page load what its figures need."""
-    figures = doctree.findall(nodes.figure) if doctree else []
-    names = [figure["play"] for figure in figures if "play" in figure]
-    if names:
+    """Have a page load what its figures share."""
+    if doctree and any("play" in figure for figure in doctree.findall(nodes.figure)):
         app.add_css_file("play/play.css")
-        for name in ["play", *dict.fromkeys(names)]:
-            app.add_js_file(f"play/{name}.js", loading_method="defer")
+        app.add_js_file("play/play.js", loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-// What the figures to play with share. Each has a script of its own, which calls rlPlay.begin with its name;
-// the page has the static figure already (book/_ext/play.py), and keeps it where no script runs.
+// What the figures to play with share. Each has a script of its own, which is loaded when the figure comes near
+// the window, and calls rlPlay.begin with its name. The page has the static figure already (book/_ext/play.py),
+// and keeps it where no script runs.
 const rlPlay = (() => {
   const QUIET = 700; // ms without a change, after which a screen reader hears the numbers
 
@@ -68,6 +69,16 @@ const rlPlay = (() => {
     start(figure, panel, tell, data && JSON.parse(data.textContent));
     panel.append(status);
   };
+
+  const near = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries)
+      if (isIntersecting) {
+        near.unobserve(target);
+        const folder = `${document.documentElement.dataset.content_root}_static/play/`;
+        document.head.append(make("script", { src: folder + target.id.replace("play-", "") + ".js" }));
+      }
+  }, { rootMargin: "100% 0px" });
+  for (const figure of document.querySelectorAll(".rl-play")) near.observe(figure);
 
   return { begin, button, draw, letter, make, number, set, slider };
 })();
