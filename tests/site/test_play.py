@@ -29,6 +29,7 @@ from tests.site.test_browser import (  # noqa: F401
 
 # ---------------------------------------------------------------- the directive
 
+WORD = re.compile(r"[A-Za-z_][\w-]*")
 SMALL = """
 import sys
 from pathlib import Path
@@ -91,6 +92,15 @@ def test_a_figure_without_script_drawing_or_caption_is_refused(tmp_path: Path) -
     assert warnings.count("ERROR") == 2
 
 
+def test_the_scripts_name_each_class_of_the_sheet_as_a_word() -> None:
+    """Else `light_pages` takes its rules out of the page."""
+    folder = ROOT / "book" / "_static" / "play"
+    words = {word for path in folder.glob("*.js") for word in WORD.findall(path.read_text(encoding="utf-8"))}
+    classes = set(re.findall(r"\.(rl-play[\w-]*)", (folder / "play.css").read_text(encoding="utf-8")))
+    assert len(classes) > 20
+    assert classes - words - {"rl-play"} == set()
+
+
 # ---------------------------------------------------------------- in a browser
 
 HOSTS = {"lstm-cell": "book/lstm.html", "alignments": "book/attention.html"}
@@ -99,16 +109,23 @@ SHOWN = """figure => Object.fromEntries([...figure.querySelectorAll('[data-part$
 DRAG = "(input, value) => { input.value = value; input.dispatchEvent(new Event('input', {bubbles: true})); }"
 
 
+def come_near(page: Any, name: str) -> Any:
+    """Go to a figure until it has its controls, and return it; sections get their heights on the way."""
+    figure = page.locator(f"#play-{name}")
+    for _ in range(20):
+        figure.evaluate("e => e.scrollIntoView({block: 'center'})")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_selector(f"#play-{name}.rl-play-live")
+    return figure
+
+
 @pytest.fixture
 def play(visit) -> Callable[..., tuple[Visit, Any]]:
     """Return a function that opens a page, goes to its figure, and returns the visit and the figure."""
 
     def go(name: str, *args: Any, **settings: Any) -> tuple[Visit, Any]:
         opened = visit(HOSTS[name], *args, **settings)
-        figure = opened.page.locator(f"#play-{name}")
-        figure.scroll_into_view_if_needed()
-        opened.page.wait_for_selector(f"#play-{name}.rl-play-live")
-        return opened, figure
+        return opened, come_near(opened.page, name)
 
     return go
 
@@ -119,8 +136,7 @@ def opened_cell(browser, address: str) -> Iterator[Visit]:
     page = browser.new_page(viewport=DESKTOP)
     opened = Visit(page, address)
     opened.open(HOSTS["lstm-cell"])
-    page.locator("#play-lstm-cell").scroll_into_view_if_needed()
-    page.wait_for_selector("#play-lstm-cell.rl-play-live")
+    come_near(page, "lstm-cell")
     yield opened
     assert opened.complaints == []
     page.close()
@@ -195,8 +211,7 @@ def test_a_script_is_loaded_when_its_figure_comes_near(window, address: str) -> 
     opened.open("book/lstm.html")
     assert any("play/play.js" in url for url in asked)
     assert not any("lstm-cell.js" in url for url in asked)
-    opened.page.locator("#play-lstm-cell").scroll_into_view_if_needed()
-    opened.page.wait_for_selector("#play-lstm-cell.rl-play-live")
+    come_near(opened.page, "lstm-cell")
     assert sum("lstm-cell.js" in url for url in asked) == 1
     assert opened.complaints == []
 
@@ -313,6 +328,13 @@ def test_the_cell_is_moved_by_keyboard_and_fits(play, size: dict[str, int], mode
         opened.page.keyboard.press("ArrowRight")
     assert numbers(figure)["f"] == pytest.approx(1 / (1 + np.exp(-1.3)), abs=5.1e-4)
     assert bias.get_attribute("aria-valuetext") == "1.300"
+    colour = "(e, name) => getComputedStyle(e)[name]"
+    blue, green = (
+        figure.get_by_label(f"bias of the {gate} gate").evaluate(colour, "accentColor")
+        for gate in ("forget", "input")
+    )
+    assert blue != green and "auto" not in (blue, green)
+    assert figure.locator("polyline").last.evaluate(colour, "stroke") != "none"
     status = figure.get_by_role("status")
     assert status.text_content() == ""  # it does not speak with each key
     opened.page.wait_for_selector("#play-lstm-cell [role=status]:has-text('f 0.786')", state="attached")
@@ -376,7 +398,7 @@ def test_what_is_said_of_each_alignment_is_so() -> None:
 @pytest.mark.parametrize(("size", "mode"), [(DESKTOP, "light"), (PHONE, "dark")])
 def test_a_piece_shows_what_it_was_written_from(play, size: dict[str, int], mode: str) -> None:
     opened, figure = play("alignments", size, mode)
-    _, written, weights = looked(0)
+    read, written, weights = looked(0)
     pressed = figure.locator("button[aria-pressed=true]")
     assert pressed.text_content() == "sélectionn"
     figure.locator("button", has_text="fichiers").hover()
@@ -387,11 +409,16 @@ def test_a_piece_shows_what_it_was_written_from(play, size: dict[str, int], mode
     opened.page.keyboard.press("ArrowDown")
     assert pressed.text_content() == "sélectionn" and pressed.get_attribute("tabindex") == "0"
     assert figure.locator("button[tabindex='0']").count() == 1
-    assert pressed.get_attribute("aria-label") == "sélectionn, from selected 55 %, files 40 %"
-    figure.locator("select").select_option(label="Size: %1 (a mistake)")
-    assert "right would be 大小: %1" in figure.locator(".rl-play-found").text_content()
+    share = weights[written.index("sélectionn")]
+    said = ", ".join(f"{read[k]} {share[k]} %" for k in np.argsort(-share) if share[k] >= 5)
+    assert pressed.get_attribute("aria-label") == f"sélectionn, from {said}"
+    last = json.loads((ROOT / "book" / "data" / "play" / "alignments.json").read_text("utf-8"))["sentences"][
+        -1
+    ]
+    figure.locator("select").select_option(label=f"{last['text']} (a mistake)")
+    assert f"right would be {last['wanted']}" in figure.locator(".rl-play-found").text_content()
     shown = figure.locator(".rl-play-board .rl-play-number").all_text_contents()
-    assert shown == [f"{k} %" for k in looked(5)[2][0]]
+    assert shown == [f"{k} %" for k in last["weights"][last["at"]]]
     assert opened.page.evaluate(TOO_WIDE) == []
     assert opened.complaints == []
 
@@ -402,8 +429,7 @@ def test_a_figure_is_light_and_works_from_a_file(site: Path, window, name: str) 
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((site / HOSTS[name]).as_uri())
-    page.locator(f"#play-{name}").scroll_into_view_if_needed()
-    page.wait_for_selector(f"#play-{name}.rl-play-live")
+    come_near(page, name)
     html = (site / HOSTS[name]).read_text(encoding="utf-8")
     figure = re.search(rf'<figure[^>]*id="play-{name}".*?</figure>', html, flags=re.S)
     scripts = [site / "_static" / "play" / f"{one}.js" for one in ("play", name)]

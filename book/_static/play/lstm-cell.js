@@ -52,14 +52,14 @@ rlPlay.begin("lstm-cell", "The LSTM cell, to play with", (figure, panel, tell) =
   };
   const sliders = make("div", { class: "rl-play-sliders" },
     make("p", {}, "What comes in"),
-    row("x", letter("x", "t"), "x, the input", "ink", 2),
-    row("h", letter("h", "t\u22121"), "h, the hidden state before", "ink", 1, 0.01),
-    row("c", letter("c", "t\u22121"), "c, the cell state before", "red", 3),
+    row("x", letter("x", "t"), "x, the input", "rl-play-ink", 2),
+    row("h", letter("h", "t\u22121"), "h, the hidden state before", "rl-play-ink", 1, 0.01),
+    row("c", letter("c", "t\u22121"), "c, the cell state before", "rl-play-red", 3),
     make("p", {}, "Biases"),
-    row("f", letter("b", "f"), "bias of the forget gate", "blue", 6),
-    row("i", letter("b", "i"), "bias of the input gate", "green", 6),
-    row("g", letter("b", "g"), "bias of the candidate", "purple", 6),
-    row("o", letter("b", "o"), "bias of the output gate", "orange", 6));
+    row("f", letter("b", "f"), "bias of the forget gate", "rl-play-blue", 6),
+    row("i", letter("b", "i"), "bias of the input gate", "rl-play-green", 6),
+    row("g", letter("b", "g"), "bias of the candidate", "rl-play-purple", 6),
+    row("o", letter("b", "o"), "bias of the output gate", "rl-play-orange", 6));
 
   const see = make("p", { class: "rl-play-see" });
   const presets = make("div", { class: "rl-play-buttons", role: "group", "aria-label": "Settings" });
@@ -131,6 +131,7 @@ rlPlay.begin("lstm-cell", "The LSTM cell, to play with", (figure, panel, tell) =
     return after;
   };
 
+  const LINES = { left: "rl-play-line-left", h: "rl-play-line-h", c: "rl-play-line-c" };
   const plot = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", class: "rl-play-trace" });
   const curve = () => {
     const shown = trace.slice(-MOST - 1), first = trace.length - shown.length;
@@ -140,7 +141,7 @@ rlPlay.begin("lstm-cell", "The LSTM cell, to play with", (figure, panel, tell) =
     const x = (k) => LEFT + (RIGHT - LEFT) * k / long;
     const y = (value) => BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low);
     const line = (key) => draw("polyline", {
-      class: `rl-play-line-${key}`, points: shown.map((one, k) => `${x(k).toFixed(1)},${y(one[key]).toFixed(1)}`).join(" "),
+      class: LINES[key], points: shown.map((one, k) => `${x(k).toFixed(1)},${y(one[key]).toFixed(1)}`).join(" "),
     });
     const text = (words, at) => draw("text", at, words);
     plot.replaceChildren(

@@ -36,7 +36,8 @@ const rlPlay = (() => {
     return made;
   };
 
-  // A row: sign, slider, number. `name` is what a screen reader says; change(value) hears of each move.
+  // A row: sign, slider, number. `name` is what a screen reader says; `tone` a class of play.css, such as
+  // "rl-play-blue"; change(value) hears of each move.
   const slider = ({ sign, name, min, max, step, value, tone, change, digits = 1 }) => {
     const input = make("input", { type: "range", min, max, step, "aria-label": name });
     const shown = make("span", { class: "rl-play-number" });
@@ -47,7 +48,7 @@ const rlPlay = (() => {
     };
     input.addEventListener("input", () => { put(Number(input.value)); change(Number(input.value)); });
     put(value);
-    const row = make("label", { class: `rl-play-slider rl-play-${tone}` }, sign, input, shown);
+    const row = make("label", { class: `rl-play-slider ${tone}` }, sign, input, shown);
     return { row, input, put };
   };
 
