@@ -143,6 +143,21 @@ class Canvas:
         self._add("path", self._class(tone), d=cross, stroke_width=weight)
         return Node(x, y, 2 * r, 2 * r)
 
+    def shade(self, x: float, y: float, w: float, h: float, share: float, *, tone: str = "blue") -> None:
+        """Fill an area around the centre (x, y); share, from 0 to 1, says how much of the tone it has."""
+        self._add(
+            "rect", self._class(None, tone), x=x - w / 2, y=y - h / 2, width=w, height=h, fill_opacity=share
+        )
+
+    def letters(
+        self, x: float, y: float, letters: str, pitch: float, *, size: float = 14, tone: str = "ink"
+    ) -> None:
+        """Write letters in cells as wide as `pitch`, each in the middle of its own, the first around x."""
+        self._classes.add("words")
+        places = " ".join(_number(x + pitch * k) for k in range(len(letters)))
+        names = f"{self.name}-words {self._class(None, tone)}"
+        self._add("text", names, body=escape(letters), x=places, y=y, font_size=size, text_anchor="middle")
+
     def dot(self, x: float, y: float, *, tone: str = "ink", r: float = 4) -> Node:
         """Draw the dot of a fork. Lines that cross without a dot do not touch."""
         self._add("circle", self._class(None, tone), cx=x, cy=y, r=r)
