@@ -77,7 +77,7 @@ rlPlay.begin("connectivity", "Which letters does each network look back at?", (f
           make("span", { class: k === asked ? "rl-play-connectivity-own" : null },
             make("b", {}, shown(alphabet[k])), ` ${percent(p[k])}`));
         row.guesses.replaceChildren("expects ", ...guesses);
-        const reach = `half of the shade within ${within(norms, 0.5)} letters, nine tenths within ${within(norms, 0.9)}`;
+        const reach = `half of the shade within ${within(norms, 0.5)} letters, 90 % within ${within(norms, 0.9)}`;
         row.reach.textContent = reach;
         const told = `${row.name}: ${percent(p[asked])} for ${said(alphabet[asked])}; ${reach}`;
         set(row.letters, { "aria-label": told });
