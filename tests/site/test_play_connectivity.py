@@ -23,6 +23,7 @@ from tests.site.test_browser import (  # noqa: F401
     visit,
     window,
 )
+from tests.site.test_play import come_near
 from tests.tolerances import TOLERANCE
 
 PAGE, FIGURE = "book/gru.html", "#play-connectivity"
@@ -68,7 +69,7 @@ SHARES = """row => [...row.querySelectorAll('.rl-play-connectivity-text span')]
 def opened(visited) -> object:
     """The page, scrolled to the figure, when its networks are there."""
     page = visited.page
-    page.locator(FIGURE).scroll_into_view_if_needed()
+    come_near(page, "connectivity")
     page.wait_for_selector(f"{FIGURE}.rl-play-connectivity-open")
     return page
 
@@ -191,6 +192,6 @@ def test_where_the_weights_are_missing_it_says_so(window, address: str) -> None:
     page = window().new_page()
     page.route("**/connectivity-data.js", lambda route: route.abort())
     page.goto(address + PAGE)
-    page.locator(FIGURE).scroll_into_view_if_needed()
+    come_near(page, "connectivity")
     page.wait_for_selector(f"{FIGURE} :text('could not be loaded')")
     assert page.locator(f"{FIGURE} svg").is_visible()
