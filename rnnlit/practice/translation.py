@@ -48,6 +48,7 @@ from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 MODELS = ("plain", "attention", "transformer")
 MERGES = {"en": 500, "fr": 500, "zh": 200}  # in Chinese strings, of the Latin words among them
 TOKENIZE = {"fr": "13a", "zh": "zh"}  # sacrebleu's, for BLEU
+LADDER, LONG = 20, 60  # epochs of the recorded runs of all models, and of those with attention once more
 LENGTHS = (1, 2, 3, 5, 9, 17)  # English words: where a class of the length curve begins
 LONGEST = 120  # pieces that are written at most, the stop included; and twice those that are read, and 10
 Model = EncoderDecoder | Transformer
@@ -256,21 +257,22 @@ def translate(text: str, to: str, beam: int = 4) -> str:
     return write(trained(to), [check_text(text)], to, beam)[0]
 
 
-def recorded(to: str, model: str, split: str = "apart") -> list[dict[str, Any]]:
-    """The recorded runs of a model, one a seed."""
+def recorded(to: str, model: str, split: str = "apart", epochs: int = LADDER) -> list[dict[str, Any]]:
+    """The recorded runs of a model that had so many epochs, one a seed."""
     wanted = {"to": to, "model": model, "split": split}
-    return [run for run in records.load("translation")["runs"] if wanted.items() <= run.items()]
+    runs = [run for run in records.load("translation")["runs"] if wanted.items() <= run.items()]
+    return [run for run in runs if run["steps"] == epochs * -(-run["strings"]["train"] // run["batch"])]
 
 
-def mean(what: str, to: str, model: str, split: str = "apart") -> float:
+def mean(what: str, to: str, model: str, split: str = "apart", epochs: int = LADDER) -> float:
     """The mean over the seeds of a score of the recorded runs: chrf, bleu or exact."""
-    return float(np.mean([run["test"][what] for run in recorded(to, model, split)]))
+    return float(np.mean([run["test"][what] for run in recorded(to, model, split, epochs)]))
 
 
 def beside() -> list[records.Beside]:
     """Our results beside published ones: what attention adds, and what self-attention does."""
     bleu = {(to, name): mean("bleu", to, name) for to in LANGUAGES for name in MODELS}
-    ours = "2 960 interface strings; pieces of words or characters; sacrebleu"
+    ours = f"2 960 interface strings; pieces of words or characters; {LADDER} epochs; sacrebleu"
     return [
         records.Beside(
             "translation to French, BLEU: without attention, with it",

@@ -318,7 +318,7 @@ def test_the_pages_sentences_about_the_record():
         f"Gal's {tested['gal'] - tested['none']:.1f} (",
         f"here it has {tested['none'] / counted:.2f} of that of 6-grams",
         f"with Zaremba's dropout and 200 units it is {tested['zaremba'] / counted:.2f} here",
-        f"none gave a perplexity of {tested['none']:.0f}, Zaremba's {tested['zaremba']:.0f}, "
+        f"no dropout gave a perplexity of {tested['none']:.0f}, Zaremba's {tested['zaremba']:.0f}, "
         f"Gal's {tested['gal']:.0f}.",
         f"chance gives ({min(chances):.2f} to {max(chances):.2f})",
         f"untrained network ({cells[0]:.2f})",

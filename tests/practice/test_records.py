@@ -1,8 +1,10 @@
 """The records of the full runs: gathered, found, and each sound in itself."""
 
+import importlib
 import json
 import math
 import re
+import shlex
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +73,16 @@ def test_each_run_of_a_record_says_how_and_where_it_was_made(name):
         assert {"date", "cpu", "cores", "system", "python", "packages"} <= set(run["machine"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["machine"]["date"])
         assert all(math.isfinite(number) for number in numbers(run))
+
+
+@pytest.mark.parametrize("name", records.PAGES)
+def test_a_recorded_command_is_one_that_its_module_takes(name):
+    """Nothing has got lost, as --checkpoint before --resume."""
+    module = importlib.import_module(f"rnnlit.practice.{name}")
+    for run in records.load(name)["runs"]:
+        _, _, program, *typed = shlex.split(run["command"])
+        options = module.parse(typed)
+        assert program == module.__name__ and getattr(options, "seed", 0) == run.get("seed", 0)
 
 
 # ---------------------------------------------------------------- beside published results
