@@ -275,6 +275,8 @@ def settings(files: dict[str, bytes], packages: list[str]) -> dict[str, Any]:
     made["jupyter-config-data"] |= {
         "appUrl": f"./{APPLICATION}",
         "faviconUrl": f"./{APPLICATION}/favicon.ico",
+        # All cells are in the page, and the browser finds words in them.
+        "settingsOverrides": {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}},
         "federated_extensions": [{"name": KERNEL, **kernel}],
         "litePluginSettings": {
             f"{KERNEL}:kernel": {

@@ -40,7 +40,8 @@ WORTH_SAYING = 10  # seconds
 BACKEND = "rnnlit_canvas.py"  # matplotlib's, which the worker names
 NAMED = re.compile(r"""["']([\w./-]+)["']""")  # what may be the path of a file that a page reads
 FIRST = re.compile(r'<div class="cell |<section ')
-LOADS_TORCH = {"records.beside"}  # functions of modules without torch that import it when they are called
+# Functions that need torch or what comes with it when they are called, of modules that don't.
+LOADS_TORCH = {"records.beside", "weights.load"}
 GENERATOR, CONTAINER = "generator", "container"
 CONTAINERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 MAKES_CONTAINER = {"list", "dict", "set", "array", "zeros", "ones", "empty", "full"}

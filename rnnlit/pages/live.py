@@ -31,7 +31,7 @@ import numpy as np
 
 Emit = Callable[[dict[str, Any]], None]
 
-ELSEWHERE = ("torch", "safetensors", "accelerate")  # packages that the browser's Python does not have
+ELSEWHERE = ("torch", "safetensors", "accelerate", "sacrebleu")  # packages that the browser's Python does not have
 DONE, FAILED, NEEDS_TORCH = "done", "failed", "needs torch"
 CHANGEABLE = (list, dict, set, np.ndarray)
 INNER = (
