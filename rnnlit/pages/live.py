@@ -31,7 +31,8 @@ import numpy as np
 
 Emit = Callable[[dict[str, Any]], None]
 
-ELSEWHERE = ("torch", "safetensors", "accelerate", "sacrebleu")  # packages that the browser's Python does not have
+# Packages that the browser's Python does not have.
+ELSEWHERE = ("torch", "safetensors", "accelerate", "sacrebleu")
 DONE, FAILED, NEEDS_TORCH = "done", "failed", "needs torch"
 CHANGEABLE = (list, dict, set, np.ndarray)
 INNER = (
