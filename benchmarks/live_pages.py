@@ -1,6 +1,6 @@
 """How long the cells of each page take in a browser, where NumPy has no BLAS.
 
-    python benchmarks/live_pages.py                  all pages; writes benchmarks/results/live_pages.json
+    python benchmarks/live_pages.py                  all pages; writes book/data/live_pages.json
     python benchmarks/live_pages.py lstm gru         these, the others stay as they are
 
 It needs the built site with Python in it (`make live`, `make site`) and Chromium. Each page is opened in a
@@ -34,7 +34,7 @@ from rnnlit.tools.machine import describe  # noqa: E402
 from scripts.serve import make_server  # noqa: E402
 from tests.site.test_browser import QUIET, find_browser  # noqa: E402
 
-RESULT = ROOT / "benchmarks" / "results" / "live_pages.json"
+RESULT = ROOT / "book" / "data" / "live_pages.json"
 LONG = 1_800_000  # milliseconds
 SLOW = 5  # seconds
 STATES = "cells => cells.map(cell => cell.textContent)"

@@ -35,7 +35,7 @@ from scripts import pyodide  # noqa: E402
 
 PACKAGE = ROOT / "rnnlit"
 LIVE = ROOT / "book" / "_static" / "live"
-TIMES = ROOT / "benchmarks" / "results" / "live_pages.json"
+TIMES = ROOT / "book" / "data" / "live_pages.json"
 WORTH_SAYING = 10  # seconds
 BACKEND = "rnnlit_canvas.py"  # matplotlib's, which the worker names
 NAMED = re.compile(r"""["']([\w./-]+)["']""")  # what may be the path of a file that a page reads
