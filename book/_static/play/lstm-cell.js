@@ -163,13 +163,13 @@ rlPlay.begin("lstm-cell", "The LSTM cell, to play with", (figure, panel, tell) =
     const after = show();
     curve();
     const said = ["f", "i", "g", "o", "c", "h"].map((name) => `${name} ${number(after[name])}`);
-    tell(`${said.join(", ")}. ${count.textContent}`);
+    if (panel.contains(steps)) tell(`${said.join(", ")}. ${count.textContent}`);
   };
 
   const story = make("p", { class: "rl-play-story" },
     "The story of a bracket: Write, Step; Keep, 10 steps; Read, Step; Clear, Step. Step feeds h and c back.");
-  panel.append(story, presets, see, svg, sliders, formulas, plot, steps);
   restart();
   choose("By hand", PRESETS["By hand"][1]);
-  update();
+  update(); // nothing is said of it: the controls are not there yet
+  panel.append(story, presets, see, svg, sliders, formulas, plot, steps);
 });
