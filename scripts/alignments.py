@@ -36,43 +36,36 @@ SENTENCES = (
         " sélectionn",
     ),
     Sentence(
-        "The URL path",
+        "Select the cell type",
         "fr",
-        "Le chemin de l'URL",
-        "“path” comes last in English, and “chemin” early in French. It looks at “URL” nearly as much: a key "
-        "knows its neighbours.",
-        " chemin",
-    ),
-    Sentence(
-        "Remove the last column",
-        "fr",
-        "Supprimer la dernière colonne",
-        "“last” is lost. It is two pieces here, “la” and “st”, and no piece that is written looks mostly at "
-        "them.",
-        " col",
-    ),
-    Sentence(
-        "Run all cells",
-        "zh",
-        "运行所有单元格",
-        "The words keep their order: 运行 looks at “run”, 所有 at “all”, 单元格 at “cells”.",
-        "所",
+        "Sélectionnez le type de cellule",
+        "“Cell type” is “type of cell” in French: “type” looks at “type”, “cellule” at “cell”, and “de”, for "
+        "which the English has no word, at both.",
+        " type",
     ),
     Sentence(
         "Select the cell type",
         "zh",
         "选择单元格类型",
-        "All three characters of 单元格 look most at “cell”. So does 类, of 类型, “type”: what stands before "
-        "it is enough.",
-        "类",
+        "Chinese keeps the order of the English words. All three characters of 单元格 look most at "
+        "“cell”, and 类 at “type”.",
+        "元",
     ),
     Sentence(
-        "Size: %1",
+        "Markdown Preview",
         "zh",
-        "大小: %1",
-        "名 looks at “size” with nearly all its weight, and yet 名称 means “name”. A weight says where the "
-        "network read, not what it made of it.",
-        "名",
+        "Markdown 预览",
+        "上一个 means “previous”. 上 looks at “pre”, and so far the words are alike: “previous” begins with "
+        "the same three pieces.",
+        "上",
+    ),
+    Sentence(
+        "Line Width",
+        "zh",
+        "行宽",
+        "高 looks at “width” with nearly all its weight, and means “height”. A weight says where the network "
+        "read, not what it made of it.",
+        "高",
     ),
 )
 

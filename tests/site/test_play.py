@@ -379,24 +379,25 @@ def looked(number: int) -> tuple[list[str], list[str], np.ndarray]:
 
 
 def test_what_is_said_of_each_alignment_is_so() -> None:
+    from rnnlit.practice import translation
+
     read, written, weights = looked(0)
     most = [read[k] for k in weights.argmax(axis=1)]
     assert (most[written.index("fichiers")], most[written.index("sélectionn")]) == ("files", "selected")
     read, written, weights = looked(1)
-    row = weights[written.index("chemin")]
-    assert row[read.index("path")] - row[read.index("URL")] in range(1, 15) and row.argmax() == read.index(
-        "path"
-    )
-    read, written, weights = looked(2)
-    assert read[4:6] == ["la", "st"] and weights[:, 4:6].sum(axis=1).max() < 50
-    read, written, weights = looked(3)
     most = [read[k] for k in weights.argmax(axis=1)]
-    assert most[:-1] == ["run", "run", "all", "all", "cells", "cells", "cells"]
-    read, written, weights = looked(4)
+    assert (most[written.index("type")], most[written.index("cellule")]) == ("type", "cell")
+    row = weights[written.index("de")]
+    assert row[read.index("type")] + row[read.index("cell")] > 80
+    read, written, weights = looked(2)
     most = dict(zip(written, (read[k] for k in weights.argmax(axis=1)), strict=True))
-    assert [most[c] for c in "单元格类"] == 4 * ["cell"]
-    read, written, weights = looked(5)
-    assert weights[written.index("名"), read.index("size")] > 90
+    assert [most[c] for c in "单元格类"] == ["cell", "cell", "cell", "type"]
+    read, written, weights = looked(3)
+    assert read[weights[written.index("上")].argmax()] == "pre"
+    pieces = translation.pieces("en")
+    assert pieces.cut("preview")[:3] == pieces.cut("previous")[:3] == [" pre", "v", "i"]
+    read, written, weights = looked(4)
+    assert read[3:] == ["wid", "th"] and weights[written.index("高"), 3:].sum() > 90
 
 
 @pytest.mark.parametrize(("size", "mode"), [(DESKTOP, "light"), (PHONE, "dark")])
