@@ -242,7 +242,7 @@ def bar(
     attributes = " ".join(f'data-{name}="{html.escape(value)}"' for name, value in data.items())
     return (
         f'<div class="rl-live" {attributes} hidden>\n'
-        f'<p class="rl-live-note">Python runs in your browser: {megabytes} MB to load, once. '
+        f'<p class="rl-live-note">Python runs in your browser: {megabytes} MB to load, once.{times} '
         f"You can change the code; Shift+Enter runs a cell.{rest}</p>\n</div>\n"
     )
 
