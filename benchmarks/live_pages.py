@@ -4,11 +4,11 @@
     python benchmarks/live_pages.py lstm gru         these, the others stay as they are
 
 It needs the built site with Python in it (`make live`, `make site`) and Chromium. Each page is opened in a
-new window, with nothing kept from before; Python is started, then all cells run. Counted is processor time
-of the browser's processes, which is about what the clock shows on a machine that does nothing else: `ready`
-from the click until Python is there, `run` from the click on "Run all cells" until the last result. `bytes`
-is what a window loads from the click on, uncompressed. `slow` has the cells that take five seconds or more,
-by their share of `run`.
+new window, with nothing kept from before; Python is started, then all cells run. Counted is the processor
+time of the browser's processes, which is about what the clock shows on a machine that does nothing else:
+`ready` from the click until Python is there, `run` from the click on "Run all cells" until the last result.
+`bytes` is what a window loads from the click on, uncompressed. `slow` has the cells that take five seconds or
+more, by their share of `run`.
 
 The bar of a page says the time (`book/_ext/live_pages.py`) where it is ten seconds or more.
 """
