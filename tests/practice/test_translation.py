@@ -346,7 +346,7 @@ def test_each_rung_was_run_in_both_languages_as_the_page_says():
         of = [(run["to"], run["model"]) for run in found]
         seeds = {one: [run["seed"] for run in found if (run["to"], run["model"]) == one] for one in of}
         assert all(rows == list(range(len(rows))) for rows in seeds.values())
-        assert len(seeds) == (6 if epochs == 20 else 3)
+        assert len(seeds) == (6 if epochs == 20 else 4)
 
 
 def test_recorded_scores_are_those_of_the_recorded_strings():
@@ -380,10 +380,14 @@ def test_what_the_page_says_of_sixty_epochs_is_so(page):
     }
     (fr,), (zh,) = (translation.recorded(to, "attention", epochs=60) for to in ("fr", "zh"))
     first = translation.recorded("fr", "attention")[0]["test"]
-    other = [translation.recorded("fr", "transformer", epochs=epochs)[0]["test"] for epochs in (20, 60)]
-    assert [round(a["chrf"] - b["chrf"]) for a, b in zip(other, (first, fr["test"]), strict=True)] == [2, -2]
+    for to, ahead, behind in (("fr", 2, 2), ("zh", 0.5, 4)):
+        (soon, late), (early, end) = (
+            [translation.recorded(to, name, epochs=epochs)[0]["test"]["chrf"] for epochs in (20, 60)]
+            for name in ("attention", "transformer")
+        )
+        assert abs(early - soon - ahead) < 0.3 and round(late - end) == behind
     seconds = [run["seconds"] for run in records.load("translation")["runs"] if run["steps"] == 60 * 74]
-    assert len(seconds) == 3
+    assert len(seconds) == 4
     assert round(fr["test"]["chrf"]) == 36 and abs(fr["test"]["chrf"] - memory["fr"]["chrf"]) < 1
     assert round(fr["test"]["exact"]) == 8
     assert all(zh["test"][what] > memory["zh"][what] for what in ("chrf", "bleu", "exact"))
