@@ -151,7 +151,9 @@ def test_what_the_site_has_is_what_the_lock_names(lite: Path):
         "piplite",
     }
     assert wanted <= set(options["packages"])
-    for page in lite.rglob("*.html"):
+    pages = list(lite.rglob("*.html"))
+    assert pages
+    for page in pages:
         policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page.read_text(encoding="utf-8"))[1]
         assert "default-src 'self'" in policy and "http" not in policy
     assert not list(lite.rglob("*.map"))

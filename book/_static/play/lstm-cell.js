@@ -20,7 +20,7 @@ rlPlay.begin("lstm-cell", "The LSTM cell, to play with", (figure, panel, tell) =
     Clear: [{ ...shut, f: -6 },
       "Forget gate shut: nothing is left of c. Mind its direction: f = 0 forgets."],
     Fade: [{ ...shut, f: 1, o: 0 },
-      "A forget bias of 1, a common start: f = 0.731. Of c is left 0.731^k after k steps, half after 2.2 steps, "
+      "A forget bias of 1, a common start: f = 0.731. After k steps 0.731^k of c is left: half after 2.2 steps, "
       + "4 % after 10."],
   };
 
@@ -93,7 +93,7 @@ rlPlay.begin("lstm-cell", "The LSTM cell, to play with", (figure, panel, tell) =
     count,
     make("p", { class: "rl-play-key" },
       make("span", { class: "rl-play-key-c" }), "c ", make("span", { class: "rl-play-key-h" }), "h ",
-      make("span", { class: "rl-play-key-left" }), "left of the first c"));
+      make("span", { class: "rl-play-key-left" }), "what is left of the first c"));
 
   // ---- the drawing
 
