@@ -1,7 +1,8 @@
 """Sphinx extension `plots`: a notebook's plots, whole on every screen, and drawn for light and dark mode.
 
 A plot is a picture of pixels, on white, which the notebook stores. On the page it
-- has its size in its markup, so that nothing moves when it comes, and is never wider than the column;
+- has its size in its markup, so that nothing moves when it comes, and is never wider than the column; it is
+  loaded when the reader comes near, or prints;
 - is a link to the picture, which `page.js` opens large, over the page;
 - is shown in the dark by `#rl-dark`, a filter that every page with cells has at its end. It turns white into
   the page's ground, black into its ink and the book's colours into those of the dark mode. As it is affine,
@@ -169,7 +170,8 @@ def visit(self: Any, node: plot) -> None:
     )
     self.body.append(
         f'<a class="rl-plot" href="{source}" title="Open the plot large" style="max-width: {wide}px">'
-        f'<img alt="{escape(node["alt"])}" src="{source}" width="{wide}" height="{high}" />{layers}</a>\n'
+        f'<img alt="{escape(node["alt"])}" src="{source}" width="{wide}" height="{high}" loading="lazy" />'
+        f"{layers}</a>\n"
     )
     raise nodes.SkipNode
 

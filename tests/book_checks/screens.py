@@ -109,6 +109,11 @@ LOST = r"""() => {
 }"""
 OPEN = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
 UNFOLD = "() => document.querySelectorAll('.toggle-hidden').forEach(e => e.classList.remove('toggle-hidden'))"
+LOADED = """async () => {
+    const pictures = [...document.images].filter(picture => picture.checkVisibility());
+    for (const picture of pictures) picture.loading = 'eager';
+    await Promise.allSettled(pictures.map(picture => picture.decode()));
+}"""
 SHEET = {"width": 680, "height": 1000}  # what A4 leaves between margins of 15 mm, at 96 pixels an inch
 WHITE = 0.5  # the mean luminance of a picture above which it is a light box
 
@@ -233,6 +238,7 @@ def lay_out(tab: Any) -> None:
     tab.evaluate("document.fonts.ready.then(() => true)")
     tab.evaluate(OPEN)
     tab.evaluate(UNFOLD)
+    tab.evaluate(LOADED)
     tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
 
 

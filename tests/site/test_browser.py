@@ -55,10 +55,15 @@ TOO_WIDE = """() => {
 NUMBERS_OVER_FORMULAS = """() => [...document.querySelectorAll('div.math > .eqno')].filter(number =>
     number.parentElement.querySelector('.katex-display').getBoundingClientRect().right
         > number.getBoundingClientRect().left + 1).map(number => number.textContent)"""
-BAD_PICTURES = """() => [...document.images]
-    .filter(i => i.loading !== 'lazy' || i.checkVisibility())
-    .filter(i => !i.complete || !i.naturalWidth || !(i.alt || i.matches('.logo__image')))
-    .map(i => i.src)"""
+# A plot is loaded when the reader comes near; here all are asked for.
+BAD_PICTURES = """async () => {
+    const pictures = [...document.images]
+        .filter(i => i.loading !== 'lazy' || i.checkVisibility() || i.closest('.bd-article'));
+    for (const picture of pictures) picture.loading = 'eager';
+    await Promise.allSettled(pictures.map(picture => picture.decode()));
+    return pictures.filter(i => !i.complete || !i.naturalWidth || !(i.alt || i.matches('.logo__image')))
+        .map(i => i.src);
+}"""
 # Relative luminance and contrast as WCAG 2.1 defines them. `over` lays a colour with alpha on another.
 CONTRAST = """
     const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
