@@ -28,7 +28,16 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from live_pages import PACKAGE, ROOT, code_cells, files_read, live, modules, needs_torch, torch_cells
+from live_pages import (
+    ROOT,
+    code_cells,
+    files_of_package,
+    files_read,
+    live,
+    modules,
+    needs_torch,
+    torch_cells,
+)
 from sphinx.application import Sphinx
 
 import rnnlit
@@ -172,11 +181,9 @@ def listings(files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
 def wheel() -> tuple[str, bytes]:
     """Return the file name and the bytes of a wheel of the package; the same files, the same bytes.
 
-    It is for a browser: what torch alone reads, the weights, is not in it.
+    It is for a browser: the weights that torch alone reads are not in it.
     """
-    left = {"__pycache__", "weights"}
-    paths = (path for path in sorted(PACKAGE.rglob("*")) if path.is_file() and not left & set(path.parts))
-    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files_of_package()}
     about = f"rnnlit-{rnnlit.__version__}.dist-info"
     files[f"{about}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: rnnlit\nVersion: {rnnlit.__version__}\n".encode()

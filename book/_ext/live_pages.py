@@ -292,10 +292,19 @@ def files_read(notebook: Path) -> set[Path]:
     return found
 
 
+def files_of_package() -> list[Path]:
+    """Return the files of the package but for the weights that torch alone reads."""
+    torch_alone = PACKAGE / "practice" / "weights"
+    return [
+        path
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and torch_alone not in path.parents
+    ]
+
+
 def archive() -> bytes:
     """Return a zip of the package and of the files that pages read; the same files, the same bytes."""
-    left = {"__pycache__", "weights"}  # what torch alone reads
-    paths = {path for path in PACKAGE.rglob("*") if path.is_file() and not left & set(path.parts)}
+    paths = set(files_of_package())
     for notebook in (ROOT / "book").rglob("*.ipynb"):
         if ".ipynb_checkpoints" not in notebook.parts:
             paths |= files_read(notebook)

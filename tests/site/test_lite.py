@@ -113,7 +113,8 @@ def test_the_wheel_is_whole_and_the_same_each_time(extension):
     with zipfile.ZipFile(io.BytesIO(data)) as wheel:
         names = wheel.namelist()
         assert {"rnnlit/lstm.py", "rnnlit/py.typed", "rnnlit/data/alice.txt"} <= set(names)
-        assert not [one for one in names if "__pycache__" in one or "weights" in one.split("/")]
+        assert not [one for one in names if "__pycache__" in one or "practice/weights" in one]
+        assert "rnnlit/pages/weights/connectivity.npz" in names
         about = next(one.partition("/")[0] for one in names if one.endswith("/RECORD"))
         assert name == f"{about.removesuffix('.dist-info')}-py3-none-any.whl"
         rows = [row.split(",") for row in wheel.read(f"{about}/RECORD").decode().splitlines()]
