@@ -120,9 +120,14 @@ class Visit:
         """Write down each request that leaves the site or fails, and each error on a page."""
         self.page.on("request", self.on_request)
         self.page.on("response", lambda r: self.note(f"{r.status} {r.url}") if r.status >= 400 else None)
-        self.page.on("requestfailed", lambda r: self.note(f"failed: {r.url}"))
+        self.page.on("requestfailed", self.on_failure)
         self.page.on("console", lambda m: self.note(f"console: {m.text}") if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.note(f"error: {error}"))
+
+    def on_failure(self, request) -> None:
+        """A font that is still on its way when the next page is opened has not failed."""
+        if not (request.resource_type == "font" and "ERR_ABORTED" in (request.failure or "")):
+            self.note(f"failed: {request.url}")
 
     def open(self, path: str) -> None:
         """Open a page, and wait until all of it is there."""
