@@ -24,6 +24,7 @@ import argparse
 import math
 import time
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Train, round to 8 bits, score, store; the record of it."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(1)
-    output = options.output or Path(connectivity.__file__).parents[1] / connectivity.WEIGHTS
+    output = options.output or Path(str(files("rnnlit"))).joinpath(*connectivity.WEIGHTS.parts)
     if options.gather:
         together, record = gathered(options.gather)
         connectivity.save(output, together, record)

@@ -125,8 +125,8 @@ class Visit:
         self.page.on("pageerror", lambda error: self.note(f"error: {error}"))
 
     def on_failure(self, request) -> None:
-        """A font that is still on its way when the next page is opened has not failed."""
-        if not (request.resource_type == "font" and "ERR_ABORTED" in (request.failure or "")):
+        """What is still on its way when the next page is opened has not failed."""
+        if "ERR_ABORTED" not in (request.failure or ""):
             self.note(f"failed: {request.url}")
 
     def open(self, path: str) -> None:
