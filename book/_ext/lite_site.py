@@ -32,7 +32,6 @@ from live_pages import (
     ROOT,
     code_cells,
     files_of_package,
-    files_read,
     live,
     modules,
     needs_torch,
@@ -131,14 +130,14 @@ def blank(notebook: Path) -> dict[str, Any]:
 def contents() -> dict[str, bytes]:
     """Return the files that JupyterLite shows, by their paths from the top of the repository.
 
-    Beside the notebooks these are the drawings that they show and the files that they read.
+    Beside the notebooks these are the drawings that they show; what they read is in the package.
     """
     found = {}
     for path in notebooks():
         text = json.dumps(blank(path), ensure_ascii=False, indent=1)
         found[path.relative_to(ROOT).as_posix()] = text.encode()
         drawings = {(path.parent / name).resolve() for name in DRAWING.findall(text)}
-        files = files_read(path) | {file for file in drawings if ROOT in file.parents and file.is_file()}
+        files = (file for file in drawings if ROOT in file.parents and file.is_file())
         found |= {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in files}
     return dict(sorted(found.items()))
 

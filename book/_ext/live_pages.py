@@ -38,7 +38,6 @@ LIVE = ROOT / "book" / "_static" / "live"
 TIMES = ROOT / "book" / "data" / "live_pages.json"
 WORTH_SAYING = 10  # seconds
 BACKEND = "rnnlit_canvas.py"  # matplotlib's, which the worker names
-NAMED = re.compile(r"""["']([\w./-]+)["']""")  # what may be the path of a file that a page reads
 FIRST = re.compile(r'<div class="cell |<section ')
 # Functions that need torch or what comes with it when they are called, of modules that don't.
 LOADS_TORCH = {"records.beside", "weights.load"}
@@ -280,18 +279,6 @@ def add_bar(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
 # ---------------------------------------------------------------- the files
 
 
-def files_read(notebook: Path) -> set[Path]:
-    """Return the files of the repository that a page's code names, and those in folders that it names."""
-    found: set[Path] = set()
-    for name in NAMED.findall("\n".join(code_cells(notebook))):
-        path = (notebook.parent / name).resolve()
-        if ROOT in path.parents and path.is_file():
-            found.add(path)
-        elif ROOT in path.parents and "/" in name and path.is_dir():
-            found |= {file for file in path.iterdir() if file.is_file()}
-    return found
-
-
 def files_of_package() -> list[Path]:
     """Return the files of the package but for the weights that torch alone reads."""
     torch_alone = PACKAGE / "practice" / "weights"
@@ -303,14 +290,10 @@ def files_of_package() -> list[Path]:
 
 
 def archive() -> bytes:
-    """Return a zip of the package and of the files that pages read; the same files, the same bytes."""
-    paths = set(files_of_package())
-    for notebook in (ROOT / "book").rglob("*.ipynb"):
-        if ".ipynb_checkpoints" not in notebook.parts:
-            paths |= files_read(notebook)
+    """Return a zip of the package, which holds all that pages read; the same files, the same bytes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
-        names = {path.relative_to(ROOT).as_posix(): path for path in paths}
+        names = {path.relative_to(ROOT).as_posix(): path for path in files_of_package()}
         names[BACKEND] = LIVE / BACKEND
         for name, path in sorted(names.items()):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

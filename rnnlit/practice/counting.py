@@ -30,6 +30,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from rnnlit import gru, lstm
 from rnnlit.nn import GRU, LSTM
 from rnnlit.practice import records, stored
+from rnnlit.practice.options import parsed
 from rnnlit.tasks.counting import LETTERS, UNASKED, Batch, bits, strings
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.train import History, fit
@@ -415,9 +416,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights")
     parser.add_argument("--export-saturated", type=Path, help="one for the saturated network")
     parser.add_argument("--record", type=Path, help="a .json file for the scores")
-    options = parser.parse_args(arguments)
-    if options.resume and options.checkpoint is None:
-        parser.error("--resume needs --checkpoint")
+    options = parsed(parser, arguments)
     for name in ("longest", "hidden", "steps", "batch"):
         value = getattr(options, name)
         setattr(options, name, getattr(TASKS[options.task], name) if value is None else value)

@@ -33,6 +33,7 @@ from torch.nn.functional import cross_entropy
 from rnnlit import search
 from rnnlit.nn import LSTM
 from rnnlit.practice import records, stored
+from rnnlit.practice.options import add_run, parsed
 from rnnlit.tasks import programs
 from rnnlit.tasks.programs import ALPHABET, FORMS, IGNORE, KINDS, OUTPUT, Batch, Die, Program
 from rnnlit.tools.checkpoint import write_atomically
@@ -370,15 +371,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=100, help="steps from one row to the next (100)")
     parser.add_argument("--test", type=int, default=2000, help="programs to be scored at the end (2000)")
     parser.add_argument("--limit", type=float, help="seconds of training, where the steps would take longer")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
-    parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])
-    parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
-    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights, in float16")
-    parser.add_argument("--record", type=Path, help="a .json file for the scores")
-    options = parser.parse_args(arguments)
-    if options.resume and options.checkpoint is None:
-        parser.error("--resume needs --checkpoint")
+    add_run(parser)
+    options = parsed(parser, arguments)
     return options
 
 

@@ -29,7 +29,6 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +51,7 @@ from rnnlit.practice.language_model_net import (
     write,
 )
 from rnnlit.practice.language_model_scores import baselines, scores
+from rnnlit.practice.options import add_run, parsed
 from rnnlit.tools.train import fit
 from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 
@@ -281,16 +281,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=4e-3, help="Adam's highest learning rate (0.004)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and masks (0)")
     parser.add_argument("--every", type=int, default=100, help="steps from one row to the next (100)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
-    parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])
-    parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
-    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights, in float16")
-    parser.add_argument("--record", type=Path, help="a .json file for the scores")
+    add_run(parser)
     parser.add_argument("--baselines", action="store_true", help="only n-grams and compressors; no network")
-    options = parser.parse_args(arguments)
-    if options.resume and options.checkpoint is None:
-        parser.error("--resume needs --checkpoint")
+    options = parsed(parser, arguments)
     defaults = DEFAULTS[options.unit]
     options.tied = defaults["tied"]
     for name in ("hidden", "batch", "window", "steps"):

@@ -34,16 +34,15 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from rnnlit import search
 from rnnlit.nn import EncoderDecoder
 from rnnlit.practice import records, stored
+from rnnlit.practice.options import add_run, parsed
 from rnnlit.practice.records import Beside
 from rnnlit.tasks import letter_rules, tokens
-from rnnlit.tasks.tokens import PAD, START, STOP, Pairs, Vocabulary, edit_distance
-from rnnlit.tasks.tokens_torch import shift
+from rnnlit.tasks.tokens import START, STOP, Pairs, Vocabulary, edit_distance
+from rnnlit.tasks.tokens_torch import smoothed_loss as loss_fn
 from rnnlit.tools.checks import check_size
 from rnnlit.tools.train import History, fit
 from rnnlit.tools.train_torch import TorchState, evaluating, make_step
@@ -141,14 +140,6 @@ def build(name: str, hidden: int, layers: int = 2, **options: Any) -> EncoderDec
         input_feeding=False,
         **chosen,
     )
-
-
-def loss_fn(model: torch.nn.Module, batch: Pairs, smoothing: float = 0.1) -> Tensor:
-    """The mean cross-entropy of a phoneme, in nats, with label smoothing, as `cross_entropy` does it."""
-    logits = model(*batch).logits
-    target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
-    write = shift(target, lengths)[1].to(logits.device)
-    return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD, label_smoothing=smoothing)
 
 
 class Ensemble:
@@ -404,16 +395,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--watch", type=int, default=500, help="validation words that are read for a row (500)"
     )
     parser.add_argument("--beam", type=int, default=5, help="hypotheses of the search at the end (5)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
-    parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])
-    parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
-    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights, in float16")
-    parser.add_argument("--record", type=Path, help="a .json file for the scores")
+    add_run(parser)
     parser.add_argument("--read", type=Path, nargs="+", help="trained weights: only score them, as one")
-    options = parser.parse_args(arguments)
-    if options.resume and options.checkpoint is None:
-        parser.error("--resume needs --checkpoint")
+    options = parsed(parser, arguments)
     return options
 
 

@@ -30,18 +30,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from rnnlit import search
 from rnnlit.nn import EncoderDecoder
 from rnnlit.practice import records, stored
+from rnnlit.practice.options import add_run, parsed
 from rnnlit.practice.translation_transformer import Transformer
 from rnnlit.tasks import interface, subwords, tokens
 from rnnlit.tasks.interface import LANGUAGES, PARTS, Interface, Strings
 from rnnlit.tasks.subwords import Subwords
-from rnnlit.tasks.tokens import PAD, START, STOP, Pairs, Vocabulary
-from rnnlit.tasks.tokens_torch import shift
+from rnnlit.tasks.tokens import START, STOP, Pairs, Vocabulary
+from rnnlit.tasks.tokens_torch import smoothed_loss as loss_fn
 from rnnlit.tools.train import History, fit
 from rnnlit.tools.train_torch import TorchState, evaluating, make_step
 
@@ -121,14 +120,6 @@ def build(name: str, to: str, hidden: int = 120, dropout: float = 0.3) -> Model:
         encoder_size=hidden // 2,
         dropout=dropout,
     )
-
-
-def loss_fn(model: torch.nn.Module, batch: Pairs, smoothing: float = 0.1) -> Tensor:
-    """The mean cross-entropy of a piece, in nats, with label smoothing, as `cross_entropy` does it."""
-    logits = model(*batch).logits
-    target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
-    write = shift(target, lengths)[1].to(logits.device)
-    return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD, label_smoothing=smoothing)
 
 
 def write(model: Model, texts: Sequence[str], to: str, beam: int = 4, penalty: float = 1.0) -> list[str]:
@@ -346,16 +337,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and masks (0)")
     parser.add_argument("--every", type=int, default=370, help="steps from one row to the next (370)")
     parser.add_argument("--beam", type=int, default=4, help="hypotheses of the search at the end (4)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--checkpoint", type=Path, help="a .safetensors file")
-    parser.add_argument("--resume", nargs="?", const=True, default=False, choices=["auto"])
-    parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
-    parser.add_argument("--export", type=Path, help="a .safetensors file for the trained weights, in float16")
-    parser.add_argument("--record", type=Path, help="a .json file for the scores")
+    add_run(parser)
     parser.add_argument("--keep", action="store_true", help="the translations too, in the record")
-    options = parser.parse_args(arguments)
-    if options.resume and options.checkpoint is None:
-        parser.error("--resume needs --checkpoint")
+    options = parsed(parser, arguments)
     options.lr = options.lr or (2e-3 if options.model == "transformer" else 3e-3)
     return options
 

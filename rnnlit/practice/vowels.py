@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnlit.nn import LSTM
+from rnnlit.practice.options import parsed
 from rnnlit.tasks.data import Utterances, japanese_vowels, standardise
 from rnnlit.tools import models
 from rnnlit.tools.processes_torch import Processes, start
@@ -152,9 +153,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
     parser.add_argument("--export", type=Path, help="a .safetensors file for the trained model")
-    options = parser.parse_args(arguments)
-    if options.resume and options.checkpoint is None:
-        parser.error("--resume needs --checkpoint")
+    options = parsed(parser, arguments)
     return options
 
 

@@ -1,4 +1,4 @@
-"""Batches of tokens for torch: their check, and teacher forcing's two views of a target.
+"""Batches of tokens for torch: their check, teacher forcing's two views of a target, and its loss.
 
 T steps, B sequences. The numbers of the tokens are those of `rnnlit.tasks.tokens`. This module imports torch.
 """
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from rnnlit.tasks.tokens import PAD, START, STOP
+from rnnlit.tasks.tokens import PAD, START, STOP, Pairs
 from rnnlit.tools.checks import ShapeError
 from rnnlit.tools.checks_torch import check_lengths
 
@@ -73,3 +74,14 @@ def shift(target: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     row = target.new_full((1, target.shape[1]), START)
     write = torch.cat([target, torch.full_like(row, PAD)])
     return torch.cat([row, target]), write.scatter(0, lengths.to(target.device)[None], STOP)
+
+
+def smoothed_loss(model: torch.nn.Module, batch: Pairs, smoothing: float = 0.1) -> Tensor:
+    """The mean cross-entropy of a target's token or stop, in nats, with label smoothing, as `cross_entropy`.
+
+    model: called as `rnnlit.nn.EncoderDecoder`, and its result has `logits` (T+1, B, V). Padding has no part.
+    """
+    logits = model(*batch).logits
+    target, lengths = torch.as_tensor(batch.target), torch.as_tensor(batch.target_lengths)
+    write = shift(target, lengths)[1].to(logits.device)
+    return cross_entropy(logits.flatten(0, 1), write.flatten(), ignore_index=PAD, label_smoothing=smoothing)

@@ -1,12 +1,12 @@
 """What a browser measures of a built page: its height, how much of it explains, what has to be scrolled."""
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from scripts.chromium import HOW_TO, QUIET, find_browser
+
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 # The height of each kind of block that a reader sees before anything is opened. What a cell draws explains,
@@ -143,26 +143,25 @@ class Screens(NamedTuple):
     columns: tuple[int, int]  # characters that fit at 1280 and at 390
 
 
-def find_browser() -> str | None:
-    """Return the path of a Chromium: the one in CHROMIUM, or the first that the system has."""
-    named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, NAMES)), None)
+@contextmanager
+def started() -> Iterator[Any]:
+    """A Chromium. FileNotFoundError: there is none."""
+    path = find_browser()
+    if path is None:
+        raise FileNotFoundError(HOW_TO)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield browser
+        browser.close()
 
 
 def measure(pages: Iterable[Path]) -> Iterator[Screens]:
     """Yield what a browser measures of each built page, an HTML file."""
-    path = find_browser()
-    if path is None:
-        raise FileNotFoundError(
-            "no Chromium found: install it, or name it in the environment variable CHROMIUM"
-        )
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with started() as browser:
         for page in pages:
             yield _measure(browser, page)
-        browser.close()
 
 
 def _measure(browser: Any, page: Path) -> Screens:
@@ -191,21 +190,12 @@ def _measure(browser: Any, page: Path) -> Screens:
 
 def cut(pages: Iterable[Path]) -> Iterator[Cut]:
     """Yield what of each built page a reader doesn't see whole, with all folds open."""
-    from playwright.sync_api import sync_playwright
-
-    path = find_browser()
-    if path is None:
-        raise FileNotFoundError(
-            "no Chromium found: install it, or name it in the environment variable CHROMIUM"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with started() as browser:
         for page in pages:
             tab = browser.new_page(viewport=PHONE)
             tab.goto(page.as_uri())
             yield cut_on(tab)
             tab.close()
-        browser.close()
 
 
 def cut_on(tab: Any) -> Cut:

@@ -13,6 +13,7 @@ from rnnlit.practice import counting, records
 from rnnlit.practice.counting import InputGate, Reader, build, by_hand, counts, reach, right, saturated
 from rnnlit.tasks.counting import END, UNASKED, bits, input_gate_step, strings
 from tests.book_checks.notebook import prose
+from tests.practice.broken import break_off
 from tests.programs import run
 from tests.tolerances import TOLERANCE
 
@@ -216,23 +217,9 @@ def test_a_run_that_is_broken_off_ends_where_a_whole_one_does(tmp_path, monkeypa
     second = tmp_path / "second.safetensors"
     files = ["--record", str(record), "--export", str(weights), "--export-saturated", str(second)]
     counting.main([*OPTIONS, "--steps", "6", *files])
-    step, taken = counting.make_step, []
-
-    def breaks(*arguments, **more):
-        inner = step(*arguments, **more)
-
-        def one(batch):
-            taken.append(1)
-            if len(taken) == 6:
-                raise KeyboardInterrupt
-            return inner(batch)
-
-        one.scheduler = inner.scheduler
-        return one
-
     again = tmp_path / "again.json"
     checkpoint = ["--checkpoint", str(tmp_path / "run.safetensors"), "--resume", "auto"]
-    monkeypatch.setattr(counting, "make_step", breaks)
+    break_off(counting, 6, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         counting.main([*OPTIONS, "--steps", "6", *checkpoint])
     counting.main([*OPTIONS, "--steps", "6", *checkpoint, "--record", str(again)])

@@ -14,6 +14,7 @@ from rnnlit.practice.execution import Curriculum, Executor, answers, free_runnin
 from rnnlit.tasks import programs
 from rnnlit.tasks.programs import ALPHABET, IGNORE, OUTPUT, Die, Program
 from tests.book_checks import notebook
+from tests.practice.broken import break_off
 from tests.programs import run
 from tests.tolerances import TOLERANCE
 
@@ -174,23 +175,9 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     """A run that is broken off and goes on gives the bits of a whole one; its weights answer as it does."""
     record, weights = tmp_path / "whole.json", tmp_path / "whole.safetensors"
     execution.main([*OPTIONS, "--steps", "6", "--record", str(record), "--export", str(weights)])
-    step, taken = execution.make_step, []
-
-    def breaks(*arguments, **more):
-        inner = step(*arguments, **more)
-
-        def one(batch):
-            taken.append(1)
-            if len(taken) == 6:
-                raise KeyboardInterrupt
-            return inner(batch)
-
-        one.scheduler = inner.scheduler
-        return one
-
     again, checkpoint = tmp_path / "again.json", str(tmp_path / "run.safetensors")
     more = ["--steps", "6", "--checkpoint", checkpoint, "--resume", "auto"]
-    monkeypatch.setattr(execution, "make_step", breaks)
+    taken = break_off(execution, 6, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         execution.main([*OPTIONS, *more])
     execution.main([*OPTIONS, *more, "--record", str(again)])

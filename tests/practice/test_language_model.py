@@ -21,6 +21,7 @@ from rnnlit.practice.language_model_net import (
     write,
 )
 from rnnlit.tasks import pride
+from tests.practice.broken import break_off
 from tests.tolerances import TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -369,22 +370,8 @@ def run(path, *options):
 def test_a_run_that_was_broken_off_goes_on_to_the_same_end(tmp_path, monkeypatch, few):
     """An epoch has 24 windows; the break comes in the second one, so that place and carried state matter."""
     whole = run(tmp_path / "whole.json", "--steps", "30", "--export", str(tmp_path / "whole.safetensors"))
-    step, taken = language_model.make_step, []
-
-    def breaks(*arguments, **more):
-        inner = step(*arguments, **more)
-
-        def one(batch):
-            taken.append(1)
-            if len(taken) == 29:
-                raise KeyboardInterrupt
-            return inner(batch)
-
-        one.scheduler = inner.scheduler
-        return one
-
     again = ["--steps", "30", "--checkpoint", str(tmp_path / "run.safetensors"), "--resume", "auto"]
-    monkeypatch.setattr(language_model, "make_step", breaks)
+    taken = break_off(language_model, 29, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "again.json", *again)
     resumed = run(tmp_path / "again.json", *again, "--export", str(tmp_path / "again.safetensors"))

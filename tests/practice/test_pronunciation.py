@@ -14,6 +14,7 @@ from rnnlit.practice.pronunciation import Ensemble, Epochs, build, lexicon, read
 from rnnlit.tasks import tokens
 from rnnlit.tasks.tokens import PAD, STOP
 from tests.book_checks import notebook
+from tests.practice.broken import break_off
 from tests.programs import run
 from tests.tolerances import TOLERANCE
 
@@ -140,22 +141,8 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     pronunciation.main([*options, "--steps", "4", *files])
     checkpoint = str(tmp_path / "run.safetensors")
     options += ["--checkpoint", checkpoint, "--resume", "auto"]
-    step, taken = pronunciation.make_step, []
-
-    def breaks(*arguments, **more):
-        inner = step(*arguments, **more)
-
-        def one(batch):
-            taken.append(1)
-            if len(taken) == 4:
-                raise KeyboardInterrupt
-            return inner(batch)
-
-        one.scheduler = inner.scheduler
-        return one
-
     again = tmp_path / "again.json"
-    monkeypatch.setattr(pronunciation, "make_step", breaks)
+    taken = break_off(pronunciation, 4, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         pronunciation.main([*options, "--steps", "4"])
     pronunciation.main([*options, "--steps", "4", "--record", str(again)])

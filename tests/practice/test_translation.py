@@ -26,6 +26,7 @@ from rnnlit.practice.translation_transformer import Attend, Transformer, positio
 from rnnlit.tasks import interface, subwords, tokens
 from rnnlit.tasks.interface import Strings
 from rnnlit.tasks.tokens import PAD, STOP
+from tests.practice.broken import break_off
 from tests.tolerances import TOLERANCE
 
 TEXTS = ["Save File", "Delete the selected cells", "Run"]
@@ -247,22 +248,8 @@ def test_the_script_trains_goes_on_and_scores(tmp_path, monkeypatch):
     translation.main([*options, "--steps", "4", "--keep", "--record", str(record), "--export", str(weights)])
     checkpoint = str(tmp_path / "run.safetensors")
     options += ["--checkpoint", checkpoint, "--resume", "auto"]
-    step, taken = translation.make_step, []
-
-    def breaks(*arguments, **more):
-        inner = step(*arguments, **more)
-
-        def one(batch):
-            taken.append(1)
-            if len(taken) == 4:
-                raise KeyboardInterrupt
-            return inner(batch)
-
-        one.scheduler = inner.scheduler
-        return one
-
     again = tmp_path / "again.json"
-    monkeypatch.setattr(translation, "make_step", breaks)
+    taken = break_off(translation, 4, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         translation.main([*options, "--steps", "4"])
     translation.main([*options, "--steps", "4", "--keep", "--record", str(again)])
