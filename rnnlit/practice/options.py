@@ -1,4 +1,4 @@
-"""The options that the scripts of the practice pages share: where a run computes, what it reads and writes."""
+"""What the scripts of the practice pages share: where a run computes, what it reads and writes."""
 
 from __future__ import annotations
 
