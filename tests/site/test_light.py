@@ -305,6 +305,8 @@ def test_no_page_has_more_elements_than_a_phone_bears(built: list[Page]) -> None
 # ---------------------------------------------------------------- in the browser
 
 SHEET = "link[rel=stylesheet], style[data-sheet]"
+# What has come to be laid out only now asks for its fonts now.
+ALL_FONTS = "() => { document.body.getBoundingClientRect(); return document.fonts.ready.then(() => true); }"
 STYLES = """() => [...document.querySelectorAll('body, body *')].map(e => {
     const s = getComputedStyle(e);
     const names = ['display', 'color', 'backgroundColor', 'font', 'margin', 'padding',
@@ -342,8 +344,8 @@ def test_the_rules_that_are_left_out_change_nothing(
     page = opened.page
     page.route("**/fonts/source-serif*", lambda route: route.abort())  # a font may be late, or not
     page.reload(wait_until="networkidle")  # what scripts add to the page is there
-    page.evaluate("document.fonts.ready.then(() => true)")
     page.add_style_tag(content="* { transition: none !important; content-visibility: visible !important }")
+    page.evaluate(ALL_FONTS)
     sheet = page.eval_on_selector(SHEET, "e => e.dataset.sheet || e.getAttribute('href').split('/').at(-1)")
     slim = page.evaluate(STYLES)
     whole = (site.parent / ".doctrees" / sheet).read_text(encoding="utf-8")
@@ -357,7 +359,7 @@ def test_the_rules_that_are_left_out_change_nothing(
             style.textContent = css; document.querySelector(sheet).replaceWith(style); }""",
         [re.sub(r'url\("(?!data:|#)', 'url("' + opened.home + "_static/", whole), SHEET],
     )
-    page.evaluate("document.fonts.ready.then(() => true)")
+    page.evaluate(ALL_FONTS)
     both = list(zip(slim, page.evaluate(STYLES), strict=True))
     assert len(both) > 100
     assert [pair for pair in both if pair[0] != pair[1]][:3] == []
