@@ -3,6 +3,18 @@ for (const button of document.querySelectorAll("[data-rl-click]"))
   button.addEventListener("click", () =>
     button.dataset.rlClick === "print" ? window.print() : window.toggleFullScreen());
 
+// The button that changes the colours says which are on.
+{
+  const root = document.documentElement;
+  const names = { auto: "as the system has them", light: "light", dark: "dark" };
+  const say = () => {
+    for (const button of document.querySelectorAll(".theme-switch-button"))
+      button.setAttribute("aria-label", `Colours: ${names[root.dataset.mode] ?? names.auto}`);
+  };
+  new MutationObserver(say).observe(root, { attributeFilter: ["data-mode"] });
+  say();
+}
+
 // A box that has to be scrolled is reached by the keyboard, and says what it is. An observer measures a box when it
 // is laid out, for the first time or anew: asking all boxes of a long page at once lays the whole page out. That is
 // done when a reader begins to go from one to the next.
@@ -55,7 +67,7 @@ document.addEventListener("click", (event) => {
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", "Plot, scrolls");
   const large = document.createElement("div");
-  large.className = "rl-plot";
+  large.className = plot.className;
   large.append(...plot.cloneNode(true).childNodes);
   // As wide as it was drawn, and on a large screen twice that: so many pixels it has.
   const width = large.querySelector("img").width;

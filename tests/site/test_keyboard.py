@@ -223,8 +223,12 @@ def test_the_buttons_that_change_the_page_keep_the_focus(visit) -> None:
     page = visit("book/lstm.html").page
     mode = page.evaluate("document.documentElement.dataset.mode")
     page.locator(".theme-switch-button").first.focus()
+    names = {"auto": "Colours: as the system has them", "light": "Colours: light", "dark": "Colours: dark"}
+    assert active(page, "e => e.ariaLabel") == names[mode]
     page.keyboard.press("Enter")
-    assert page.evaluate("document.documentElement.dataset.mode") != mode
+    now = page.evaluate("document.documentElement.dataset.mode")
+    assert now != mode
+    page.wait_for_selector(f".theme-switch-button[aria-label='{names[now]}']")
     assert has_focus(page, ".theme-switch-button")
     sidebar = page.locator("#pst-primary-sidebar")
     page.locator(".primary-toggle").focus()

@@ -34,7 +34,7 @@ OUTPUTS = """() => [...document.querySelectorAll('div.cell:has(.cell_input)')].m
         : p.querySelector('pre')?.textContent ?? '').join('');
     const stored = c.querySelector('.cell_output:not(.rl-live-output)');
     return {state: c.querySelector('.rl-cell-state').textContent, text,
-            images: parts.filter(p => p.matches('img')).map(i => [i.alt, i.naturalWidth, i.width]),
+            images: parts.flatMap(p => [...p.querySelectorAll(':scope > img')]).map(i => [i.alt, i.naturalWidth, i.width]),
             stored: !!stored && !stored.hidden};
 })"""
 
@@ -123,6 +123,13 @@ def test_every_cell_prints_what_is_stored(live, site: Path, name: str) -> None:
         for alt, drawn, width in output["images"]:
             assert alt in text and len(alt) > 20
             assert drawn >= 1.9 * width * min(1, width / (drawn / 2))
+    plots = page.locator(".rl-live-output a.rl-plot")
+    assert plots.count() == sum(len(output["images"]) for output in found)
+    for plot in plots.all()[:1]:
+        plot.click()
+        page.locator("dialog[open] .rl-plot > img").wait_for()
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog.rl-large", state="detached")
     assert compared > len(cells) / 2
     assert opened.complaints == []
 
@@ -176,7 +183,7 @@ def test_an_exercise_answers_and_an_endless_loop_is_stopped(live) -> None:
     stop = page.get_by_role("button", name="Stop", exact=True)
     stop.focus()
     page.keyboard.press("Enter")
-    status.filter(has_text="names are gone").wait_for()
+    status.filter(has_text="All names are gone. Python is there again.").wait_for()
     assert page.evaluate("document.activeElement.textContent") == "Run all cells"
     code.focus()
     page.keyboard.press("Control+A")

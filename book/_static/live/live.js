@@ -30,6 +30,7 @@
     let answered = null; // takes the numbers of the cells that a cell needs
     let queue = 0; // counts what was started; a newer one, or Stop, ends an older
     let started = 0;
+    let gone = ""; // why the names are gone, until a cell runs again
 
     const status = make("p", { className: "rl-live-status" });
     status.setAttribute("role", "status");
@@ -53,7 +54,7 @@
       };
       worker.onerror = (event) => broken(event.message || "no script");
       worker.onmessage = ({ data }) => {
-        if (data.kind === "stage") say(`${data.text} …`);
+        if (data.kind === "stage") say(`${gone}${data.text} …`);
         if (data.kind === "ready") { there = true; ready(); }
         if (data.kind === "output") show(running.cell, data.output);
         if (data.kind === "done") running.end(data);
@@ -77,8 +78,13 @@
       running = null;
       if (cell) settle(cell, "stopped");
       busy(false);
-      say(`${why} Python starts anew; all names are gone.`);
-      load().catch(() => {});
+      gone = `${why} All names are gone. `;
+      say(`${gone}Python starts anew …`);
+      const mine = queue;
+      load().then(
+        () => mine === queue && say(`${gone}Python is there again.`),
+        (error) => mine === queue && failed(error),
+      );
     };
 
     const busy = (is) => {
@@ -199,9 +205,14 @@
       else if (output.kind === "text") block(cell, output.stream === "stderr" ? "stderr" : "stream", output.text);
       else if (output.kind === "image") {
         const { data, width, height } = output;
-        cell.picture = make("img", { src: `data:image/png;base64,${data}`, width, height, alt: "A figure" });
+        const src = `data:image/png;base64,${data}`;
+        cell.picture = make("img", { src, width, height, alt: "A figure" });
         cell.sentence = "";
-        holder(cell).append(cell.picture);
+        // A link that page.js opens large. A cell that draws a map keeps its light ground in the dark.
+        const className = cell.stored?.querySelector(".rl-kept") ? "rl-plot rl-light" : "rl-plot";
+        const plot = make("a", { className, href: src, title: "Open the plot large" }, cell.picture);
+        plot.style.maxWidth = `${width}px`;
+        holder(cell).append(plot);
       } else if (output.kind === "table") {
         const rows = output.rows.map((row, place) => make("tr", {},
           ...row.map((text) => make(place ? "td" : "th", { textContent: text }))));
@@ -261,6 +272,7 @@
         return null;
       }
       const mine = (queue += 1);
+      gone = "";
       busy(true);
       try {
         await load();
