@@ -34,7 +34,8 @@ OUTPUTS = """() => [...document.querySelectorAll('div.cell:has(.cell_input)')].m
         : p.querySelector('pre')?.textContent ?? '').join('');
     const stored = c.querySelector('.cell_output:not(.rl-live-output)');
     return {state: c.querySelector('.rl-cell-state').textContent, text,
-            images: parts.flatMap(p => [...p.querySelectorAll(':scope > img')]).map(i => [i.alt, i.naturalWidth, i.width]),
+            images: parts.flatMap(p => [...p.querySelectorAll(':scope > img')])
+                .map(i => [i.alt, i.naturalWidth, i.width]),
             stored: !!stored && !stored.hidden};
 })"""
 
