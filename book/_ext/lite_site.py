@@ -36,6 +36,7 @@ from live_pages import (
     modules,
     needs_torch,
     torch_cells,
+    torch_lines,
 )
 from sphinx.application import Sphinx
 
@@ -50,6 +51,7 @@ LOCK = WHEELS + "lite-lock.json"
 DIGEST = ".made-from"
 KERNEL = "@jupyterlite/pyodide-kernel-extension"
 PYTHON = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
+REST = "-rest"  # ends the id of what is left of a cell
 COLAB = "# On Colab:"  # begins the cell that fetches the repository there
 DRAWING = re.compile(r"[\w./-]*\bfigures/[\w./-]+\.svg")  # that a page shows
 EMPTY = {  # what JupyterLite looks for and does without
@@ -99,13 +101,21 @@ def without_torch(source: str) -> str:
     return "\n".join(lines)
 
 
-def as_text(cell: dict[str, Any]) -> dict[str, Any]:
-    """Return a cell that needs torch as text: its code, and what it printed."""
+def as_text(cell: dict[str, Any], line: int) -> list[dict[str, Any]]:
+    """Return a cell that needs torch from a line on, counted from 0: what runs as code, the rest as text.
+
+    The text has the code, and what the whole cell printed.
+    """
     printed = ["".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream"]
     result = f"\n\nIt printed:\n\n```text\n{''.join(printed).rstrip()}\n```" if printed else ""
-    code = "".join(cell["source"])
-    text = f"*This cell needs PyTorch, which a browser doesn’t have.*\n\n```python\n{code}\n```{result}"
-    return {"cell_type": "markdown", "id": cell["id"], "metadata": {}, "source": text}
+    lines = "".join(cell["source"]).splitlines()
+    head = without_torch("\n".join(lines[:line])).strip()
+    runs = bool(ast.parse(head).body)
+    what, code = ("The rest of this cell", lines[line:]) if runs else ("This cell", lines)
+    note = f"*{what} needs PyTorch, which a browser doesn’t have.*"
+    text = "\n".join([note, "", "```python", *code, "```"]) + result
+    rest = {"cell_type": "markdown", "id": cell["id"] + runs * REST, "metadata": {}, "source": text}
+    return runs * [cell | {"source": head, "outputs": [], "execution_count": None}] + [rest]
 
 
 def blank(notebook: Path) -> dict[str, Any]:
@@ -114,13 +124,13 @@ def blank(notebook: Path) -> dict[str, Any]:
     code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     code = [cell for cell in code if not "".join(cell["source"]).startswith(COLAB)]
     sources = ["".join(cell["source"]) for cell in code]
-    torch = {code[place]["id"] for place in torch_cells(sources)}
+    torch = {code[place]["id"]: line for place, line in torch_lines(sources).items()}
     cells = []
     for cell in book["cells"]:
         if cell["cell_type"] != "code":
             cells.append(cell)
         elif cell["id"] in torch:
-            cells.append(as_text(cell))
+            cells += as_text(cell, torch[cell["id"]])
         elif source := without_torch("".join(cell["source"])) if cell in code else "":
             cells.append(cell | {"source": source, "outputs": [], "execution_count": None})
     metadata = book["metadata"] | {"kernelspec": PYTHON}

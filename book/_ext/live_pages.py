@@ -129,14 +129,19 @@ def loads_torch(statement: ast.stmt) -> bool:
 
 
 def torch_cells(sources: list[str]) -> list[int]:
-    """Return the places of the cells that need torch, the first cell being 0, as far as the names tell.
+    """Return the places of the cells that need torch, the first cell being 0, as far as the names tell."""
+    return list(torch_lines(sources))
 
-    It does what `live.Page` does, the kinds of values read off the code: a cell that can’t run takes from the
-    page what it would bind or change.
+
+def torch_lines(sources: list[str]) -> dict[int, int]:
+    """Return of each cell that needs torch, by its place, the first line, counted from 0, that does.
+
+    It does what `live.Page` does, the kinds of values read off the code: a cell runs up to this line, and the
+    rest takes from the page what it would bind or change.
     """
     gone: set[str] = set()
     kinds: dict[str, str] = {}
-    found = []
+    found = {}
     for place, source in enumerate(sources):
         statements = list(live.single_imports(ast.parse(source)))
         for line, statement in enumerate(statements):
@@ -149,7 +154,7 @@ def torch_cells(sources: list[str]) -> list[int]:
                 for name, how in live.used(rest):
                     if kinds.get(name) == GENERATOR or (how == "changed" and name in kinds):
                         gone.add(name)
-                found.append(place)
+                found[place] = statement.lineno - 1
                 break
             else:
                 bound = live.bound([statement])

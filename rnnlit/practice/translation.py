@@ -263,7 +263,8 @@ def mean(what: str, to: str, model: str, split: str = "apart", epochs: int = LAD
 def beside() -> list[records.Beside]:
     """Our results beside published ones: what attention adds, and what self-attention does."""
     bleu = {(to, name): mean("bleu", to, name) for to in LANGUAGES for name in MODELS}
-    ours = f"2 960 interface strings; pieces of words or characters; {LADDER} epochs, one seed; sacrebleu"
+    what = "2 960 interface strings; pieces of words or characters"
+    ours = f"{what}; {LADDER} epochs, means of 3 seeds; sacrebleu"
     return [
         records.Beside(
             "translation to French, BLEU: without attention, with it",
