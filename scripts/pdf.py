@@ -406,6 +406,7 @@ def make(site: Path, out: Path, names: Sequence[str] = ()) -> int:
         writer.root_object[NameObject("/ViewerPreferences")] = shows
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = out.with_name(f".{out.name}.tmp")
+        writer.compress_identical_objects()  # what many sheets have in common, such as fonts, is kept once
         writer.write(partial)
         partial.replace(out)
     return begin
