@@ -109,13 +109,17 @@ def as_text(cell: dict[str, Any], line: int) -> list[dict[str, Any]]:
     printed = ["".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream"]
     result = f"\n\nIt printed:\n\n```text\n{''.join(printed).rstrip()}\n```" if printed else ""
     lines = "".join(cell["source"]).splitlines()
+
+    def text(what: str, code: list[str], name: str) -> dict[str, Any]:
+        note = f"*{what} needs PyTorch, which a browser doesn’t have.*"
+        source = "\n".join([note, "", "```python", *code, "```"]) + result
+        return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
+
     head = without_torch("\n".join(lines[:line])).strip()
-    runs = bool(ast.parse(head).body)
-    what, code = ("The rest of this cell", lines[line:]) if runs else ("This cell", lines)
-    note = f"*{what} needs PyTorch, which a browser doesn’t have.*"
-    text = "\n".join([note, "", "```python", *code, "```"]) + result
-    rest = {"cell_type": "markdown", "id": cell["id"] + runs * REST, "metadata": {}, "source": text}
-    return runs * [cell | {"source": head, "outputs": [], "execution_count": None}] + [rest]
+    if not ast.parse(head).body:
+        return [text("This cell", lines, cell["id"])]
+    runs = cell | {"source": head, "outputs": [], "execution_count": None}
+    return [runs, text("The rest of this cell", lines[line:], cell["id"] + REST)]
 
 
 def blank(notebook: Path) -> dict[str, Any]:

@@ -154,7 +154,8 @@ def torch_lines(sources: list[str]) -> dict[int, int]:
                 for name, how in live.used(rest):
                     if kinds.get(name) == GENERATOR or (how == "changed" and name in kinds):
                         gone.add(name)
-                found[place] = statement.lineno - 1
+                decorators = getattr(statement, "decorator_list", [])  # which stand above it
+                found[place] = min(node.lineno for node in [statement, *decorators]) - 1
                 break
             else:
                 bound = live.bound([statement])

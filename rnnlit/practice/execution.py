@@ -372,8 +372,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=2000, help="programs to be scored at the end (2000)")
     parser.add_argument("--limit", type=float, help="seconds of training, where the steps would take longer")
     add_run(parser)
-    options = parsed(parser, arguments)
-    return options
+    return parsed(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -397,8 +397,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--beam", type=int, default=5, help="hypotheses of the search at the end (5)")
     add_run(parser)
     parser.add_argument("--read", type=Path, nargs="+", help="trained weights: only score them, as one")
-    options = parsed(parser, arguments)
-    return options
+    return parsed(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -153,8 +153,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--csv", type=Path, help="a file for the rows of the history")
     parser.add_argument("--export", type=Path, help="a .safetensors file for the trained model")
-    options = parsed(parser, arguments)
-    return options
+    return parsed(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

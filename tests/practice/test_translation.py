@@ -362,6 +362,9 @@ def test_what_the_page_says_of_the_models_is_so(page):
     }
     spread = max(map(np.ptp, chrf.values()))
     assert spread == np.ptp(chrf["zh", "attention"]) and 3 < spread < 4
+    for to in memory:  # whichever seeds one takes
+        assert min(chrf[to, "attention"]) - max(chrf[to, "plain"]) > 2 * spread
+        assert max(run["test"]["exact"] for run in translation.recorded(to, "plain")) < 4
     below = memory["fr"]["chrf"] - mean("chrf", "fr", "attention")
     few, many = (mean("exact", to, "attention") for to in ("fr", "zh"))
     assert abs(mean("chrf", "zh", "attention") - memory["zh"]["chrf"]) < 0.1
@@ -392,7 +395,8 @@ def test_what_the_page_says_of_twenty_epochs_is_so(page):
     short = {(to, name): mean("chrf", to, name, epochs=20) for to in memory for name in translation.MODELS}
     for to in memory:
         gain = short[to, "attention"] - short[to, "plain"]
-        assert 0.45 < gain / (mean("chrf", to, "attention") - mean("chrf", to, "plain")) < 0.6
+        share = gain / (mean("chrf", to, "attention") - mean("chrf", to, "plain"))
+        assert (0.45 if to == "fr" else 0.55) < share < (0.55 if to == "fr" else 0.6)
         assert short[to, "attention"] < memory[to]["chrf"] - 5
         assert mean("exact", to, "attention", epochs=20) > 10 * memory[to]["exact"]
         assert short[to, "transformer"] > short[to, "attention"]

@@ -37,30 +37,13 @@ OPEN_FOLDS = """() => {
     const closed = "button.toggle-button[aria-expanded=false]";
     for (const button of document.querySelectorAll(closed)) button.click();
 }"""
-# What draws a formula is hidden from all but the eyes, and half of a page's elements are such. One formula
-# of a colour in a kind of place stays, and those with colours of their own; of others the box stays, as large
-# as it was.
-LESS = """() => {
-    const seen = new Set(), rest = [];
-    for (const e of document.querySelectorAll(".katex-html")) {
-        const places = "td, th, figure, details, .cell_output, .admonition, .bd-article";
-        const place = e.parentElement.closest(places);
-        const kind = `${getComputedStyle(e).color} ${place?.tagName} ${place?.className}`;
-        if (seen.has(kind) && !e.querySelector("[style*=color]")) rest.push([e, e.getBoundingClientRect()]);
-        seen.add(kind);
-    }
-    for (const [e, { width, height }] of rest) {
-        e.replaceChildren();
-        Object.assign(e.style, { display: "inline-block", width: `${width}px`, height: `${height}px` });
-    }
-}"""
 # page.js measures the boxes that scroll once they are laid out.
 LAID_OUT = """async () => {
     for (const _ of [1, 2]) await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }"""
-# Marks one element of each look that is new, and returns these looks.
-LOOKS = """([known, whole]) => {
-    const seen = new Set(known), memo = new Map(), found = [];
+# What two elements of one look have in common: `look`.
+LOOK = """
+    const memo = new Map();
     const around = (e) => {
         if (!e) return "";
         if (!memo.has(e)) {
@@ -71,23 +54,53 @@ LOOKS = """([known, whole]) => {
         }
         return memo.get(e);
     };
+    const look = (e) => {
+        const s = getComputedStyle(e);
+        const large = parseFloat(s.fontSize) >= (s.fontWeight >= 700 ? 18.66 : 24);
+        return [s.color, large, s.textShadow, s.webkitTextStroke, around(e)].join("|");
+    };
+"""
+# What draws a formula is hidden from all but the eyes, and half of a page's elements are such. A formula
+# stays that has a look which none before it has, in its kind of place, or what takes the focus; of others the
+# box stays, as large as it was.
+LESS = f"""() => {{
+    {LOOK}
+    const places = "td, th, figure, details, .cell_output, .admonition, .bd-article";
+    const seen = new Set(), rest = [];
+    for (const e of document.querySelectorAll(".katex-html")) {{
+        const place = e.parentElement.closest(places), at = `${{place?.tagName}} ${{place?.className}}`;
+        const walker = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+        let stays = e.querySelector("a, button, [tabindex]");
+        while (walker.nextNode()) {{
+            const kind = `${{look(walker.currentNode.parentElement)}} ${{at}}`;
+            if (!seen.has(kind)) stays = seen.add(kind);
+        }}
+        if (!stays) rest.push([e, e.getBoundingClientRect()]);
+    }}
+    for (const [e, {{ width, height }}] of rest) {{
+        e.replaceChildren();
+        Object.assign(e.style, {{ display: "inline-block", width: `${{width}}px`, height: `${{height}}px` }});
+    }}
+}}"""
+# Marks one element of each look that is new, and returns these looks.
+LOOKS = f"""([known, whole]) => {{
+    {LOOK}
+    const seen = new Set(known), found = [];
     for (const e of document.querySelectorAll("[data-rl-look]")) delete e.dataset.rlLook;
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const elements = [...document.querySelectorAll("input, select, textarea")];
     while (walker.nextNode())
         if (walker.currentNode.data.trim()) elements.push(walker.currentNode.parentElement);
-    for (const e of new Set(elements)) {
-        if (!e.checkVisibility({ visibilityProperty: true }) || e.closest("svg, math")) continue;
-        const s = getComputedStyle(e);
-        const large = parseFloat(s.fontSize) >= (s.fontWeight >= 700 ? 18.66 : 24);
-        const look = [s.color, large, s.textShadow, s.webkitTextStroke, around(e)].join("|");
-        if (!whole && seen.has(look)) continue;
-        seen.add(look);
-        found.push(look);
+    for (const e of new Set(elements)) {{
+        if (!e.checkVisibility({{ visibilityProperty: true }}) || e.closest("svg, math")) continue;
+        const one = look(e);
+        if (!whole && seen.has(one)) continue;
+        seen.add(one);
+        found.push(one);
         e.dataset.rlLook = "";
-    }
+    }}
     return found;
-}"""
+}}"""
 # axe remembers of each box whether it scrolls, and forgets how far: contrast asks from the first pixel on,
 # the rule on boxes that scroll from the fourteenth. So that rule goes first.
 SETTINGS = """(contrast) => {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.site import test_browser
-from tests.site.axe import CONTRAST, VIEWS, Asker, View
+from tests.site.axe import CONTRAST, LOOKS, VIEWS, Asker, View
 
 # The browser, the server and the windows of the other tests.
 address, browser, visit, window = (
@@ -141,6 +141,24 @@ def test_axe_finds_nothing_in(visit, what: str) -> None:
 
 
 # ---------------------------------------------------------------- axe itself
+
+
+@pytest.mark.parametrize("path", ["book/lstm.html", "book/notation.html"])
+def test_with_fewer_formulas_no_look_is_lost(browser, site: Path, path: str) -> None:
+    looks: dict[bool, list[set[str]]] = {True: [], False: []}
+    count = {}
+    for whole, seen in looks.items():
+        asker = Asker(browser.new_page(), whole)
+        asker.page.goto(f"{site.as_uri()}/{path}")
+        asker.prepare()
+        for view in VIEWS:
+            asker.show(view)
+            seen.append(set(asker.page.evaluate(LOOKS, [[], whole])))
+        count[whole] = asker.page.locator(".katex-html > *").count()
+        asker.page.close()
+    assert looks[False] == looks[True]
+    assert 0 < count[False] < count[True] / 4
+
 
 BAD = """() => {
     document.querySelector(".bd-article").insertAdjacentHTML("beforeend", `

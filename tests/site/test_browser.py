@@ -1,4 +1,4 @@
-"""The site in a real browser: every page, on a desktop in light and on a phone in dark.
+"""The site in a real browser: every page, at two widths, in light and in dark.
 
 The pages' policy holds here too: `wait_for_function` is refused, for it waits by `eval`; wait for a selector.
 
@@ -216,18 +216,18 @@ def wrong_on(paths: list[str], visited: Visit, *ways: tuple[dict[str, int], str]
     return {path: wrong for path, wrong in found.items() if wrong}
 
 
-@pytest.mark.parametrize(("size", "mode"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
-def test_every_page_of_the_book(window, site: Path, address: str, size: dict[str, int], mode: str) -> None:
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page_of_the_book(window, site: Path, address: str, size: dict[str, int]) -> None:
     pages = [path for path in all_pages(site) if is_chapter(path)]
-    visited = Visit(window(size, mode).new_page(), address)
-    assert wrong_on(pages, visited, (size, mode)) == {}
+    visited = Visit(window(size).new_page(), address)
+    assert wrong_on(pages, visited, *((size, mode) for mode in MODES)) == {}
 
 
 def test_every_other_page(window, site: Path, address: str) -> None:
-    """The indices, the search, and one in six of the modules' pages and sources, which are alike."""
+    """The indices, the search, and one in three of the modules' pages and sources, which are alike."""
     others = [path for path in all_pages(site) if not is_chapter(path)]
     alike = [path for path in others if path.startswith(("book/api/", "_modules/"))]
-    pages = [path for path in others if path not in alike] + alike[::6]
+    pages = [path for path in others if path not in alike] + alike[::3]
     visited = Visit(window().new_page(), address)
     assert wrong_on(pages, visited, (DESKTOP, "light"), (PHONE, "dark")) == {}
 

@@ -58,6 +58,8 @@ def test_cells_that_need_torch(extension):
     ]
     assert extension.torch_cells(cells) == [2, 3, 6, 8]
     assert extension.torch_cells(["from rnnlit.practice import records", "records.beside()", "1"]) == [1]
+    decorated = "import torch\nx = 1\n@torch.no_grad()\ndef f():\n    return x"
+    assert extension.torch_lines([decorated, "y = 1\n\nf()"]) == {0: 2, 1: 2}
 
 
 def test_a_page_that_can_run_has_a_bar_for_the_script(extension):
